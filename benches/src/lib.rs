@@ -1,0 +1,32 @@
+//! Inputs that the benchmarks share, all from fixed seeds.
+//!
+//! Run them with `cargo bench -p nexus-benches`, or one with `cargo bench -p nexus-benches --bench mask`. Results with
+//! plots are under `target/criterion/report/index.html`.
+//!
+//! | bench | what is timed |
+//! |---|---|
+//! | `mask` | expansion of one mask into a vector, in one thread and in all |
+//! | `shamir` | splitting and reconstructing one secret |
+//! | `noise` | draws of the exact discrete Gaussian |
+//! | `training` | one step of fixed-point SGD: plain integers, candle in double precision, candle in floats |
+//! | `round` | secure aggregation of a million entries: one client, the server, the whole round |
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+/// The generator of a benchmark's inputs.
+pub fn rng(seed: u64) -> ChaCha20Rng {
+    ChaCha20Rng::seed_from_u64(seed)
+}
+
+/// Random bytes.
+pub fn bytes(length: usize, rng: &mut ChaCha20Rng) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    rng.fill_bytes(&mut bytes);
+    bytes
+}
+
+/// Integers uniform in `[−2^(bits−1), 2^(bits−1))`.
+pub fn integers(length: usize, bits: u32, rng: &mut ChaCha20Rng) -> Vec<i64> {
+    (0..length).map(|_| rng.next_u64() as i64 >> (64 - bits)).collect()
+}

@@ -1,0 +1,53 @@
+use thiserror::Error;
+
+/// Why a statement, a plan or an input was refused.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CircuitError {
+    /// A number lies outside its range.
+    #[error("{field} is {value}, allowed is {min} to {max}")]
+    OutOfRange {
+        /// The name of the field.
+        field: &'static str,
+        /// What was given.
+        value: i128,
+        /// The least allowed value.
+        min: i128,
+        /// The greatest allowed value.
+        max: i128,
+    },
+    /// A number that divides by shifting must be a power of two.
+    #[error("{field} is {value}, allowed are powers of two")]
+    NotAPowerOfTwo {
+        /// The name of the field.
+        field: &'static str,
+        /// What was given.
+        value: usize,
+    },
+    /// A shape could not be read.
+    #[error("shape {got:?} cannot be read, expected widths joined by hyphens, as in 64-32-10")]
+    Unreadable {
+        /// What was given.
+        got: String,
+    },
+    /// Two lengths that belong together differ.
+    #[error("{what}: expected {expected}, got {got}")]
+    Mismatch {
+        /// What was measured, with its unit.
+        what: &'static str,
+        /// What the plan asks for.
+        expected: usize,
+        /// What was given.
+        got: usize,
+    },
+    /// An accumulator could reach half the field's order, where an integer is no longer told from its residue.
+    #[error("the {accumulator} accumulator can reach {bound}, allowed is below p/2 = {limit}")]
+    AccumulatorTooWide {
+        /// Which product or sum, by layer.
+        accumulator: String,
+        /// The worst case, from the dimensions.
+        bound: u128,
+        /// Half the order of the field.
+        limit: u128,
+    },
+}

@@ -1,0 +1,34 @@
+//! "Fixed-point SGD v1": training whose every intermediate value is an integer with a public bound.
+//!
+//! ```text
+//! forward   Z = A·W          A' = relu(round_f(Z))    the last layer has no relu
+//! loss      E = A_L − Y      half the squared error, averaged over the batch
+//! backward  dW = Aᵀ·E        E' = round_f(E·Wᵀ), zero where the ReLU was off
+//! update    W' = W − round_s(dW)
+//! message   x = trunc₀(c·(W_T − W_0) / 2^g),  ‖x‖² ≤ C²
+//! ```
+//!
+//! `round_f(z) = ⌊(z + 2^(f−1)) / 2^f⌋` rounds to nearest, and saturates at the bounds of the value it
+//! makes. A layer's bias is the last row of its weights: every activation row ends in the constant one.
+//!
+//! The code here is the *meaning*: whoever proves or speeds up training must give the same integers.
+//! Matrix products are behind [`Products`], since they are what another machine may do otherwise; sums of
+//! integers are exact in any order, so every correct implementation agrees bit for bit.
+
+mod clip;
+mod fixed_point;
+mod plan;
+mod products;
+mod schedule;
+mod sgd;
+mod shape;
+mod weights;
+
+pub use clip::{Clip, Clipped};
+pub use fixed_point::FixedPoint;
+pub use plan::{Accumulator, TrainingPlan};
+pub use products::{Integers, Matrix, Products};
+pub use schedule::Schedule;
+pub use sgd::{Examples, Sgd, TrainError};
+pub use shape::{Layer, Shape};
+pub use weights::Weights;

@@ -1,0 +1,205 @@
+use super::{FixedPoint, Layer, Shape};
+use crate::{CircuitError, FIELD_ORDER};
+
+/// What is trained and how: dimensions, widths, batch, steps and rate, with every accumulator bounded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrainingPlan {
+    shape: Shape,
+    format: FixedPoint,
+    batch: usize,
+    steps: usize,
+    rate_shift: i32,
+    update_shifts: Vec<u32>,
+    accumulators: Vec<Accumulator>,
+}
+
+/// One sum of products and the most it can reach in absolute value, rounding included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accumulator {
+    /// `forward`, `backward` or `gradient`, and the layer from zero.
+    pub name: String,
+    /// The worst case over all inputs, weights and activations in range.
+    pub bound: u128,
+}
+
+impl TrainingPlan {
+    /// The most examples a batch may hold.
+    pub const MAX_BATCH: usize = 1 << 16;
+    /// The most steps a plan may hold.
+    pub const MAX_STEPS: usize = 1 << 16;
+
+    /// A plan of `steps` steps with batches of `batch` at learning rate `2^−rate_shift`, on the mean over the batch.
+    ///
+    /// The gradient of layer `l` is divided by `2^s`, `s = fractions of its two factors − weight fraction + log₂ batch + rate_shift`.
+    /// A rounding of `z` by `f` bits to a value of at most `Q` needs `|z| + 2^f·(Q + 1) < p/2`.
+    ///
+    /// # Errors
+    /// [`CircuitError::OutOfRange`] for widths, batch, steps or a rate whose shift leaves 1 to 62;
+    /// [`CircuitError::NotAPowerOfTwo`] for the batch; [`CircuitError::AccumulatorTooWide`] if a sum could reach p/2.
+    pub fn new(
+        shape: Shape,
+        format: FixedPoint,
+        batch: usize,
+        steps: usize,
+        rate_shift: i32,
+    ) -> Result<Self, CircuitError> {
+        let format = format.validate()?;
+        let check = |field, value: i128, min: i128, max: i128| {
+            if (min..=max).contains(&value) {
+                return Ok(());
+            }
+            Err(CircuitError::OutOfRange { field, value, min, max })
+        };
+        check("batch", batch as i128, 1, Self::MAX_BATCH as i128)?;
+        check("steps", steps as i128, 1, Self::MAX_STEPS as i128)?;
+        if !batch.is_power_of_two() {
+            return Err(CircuitError::NotAPowerOfTwo { field: "batch", value: batch });
+        }
+        let mut plan =
+            Self { shape, format, batch, steps, rate_shift, update_shifts: Vec::new(), accumulators: Vec::new() };
+        for layer in plan.shape.layers() {
+            let base = plan.input_fraction(layer) as i32 + format.activation_fraction as i32
+                - format.weight_fraction as i32
+                + batch.trailing_zeros() as i32;
+            check("rate_shift", rate_shift.into(), (1 - base).into(), (62 - base).into())?;
+            plan.update_shifts.push((base + rate_shift) as u32);
+        }
+        plan.accumulators = plan.shape.layers().flat_map(|layer| plan.layer_accumulators(layer)).collect();
+        let limit = u128::from(FIELD_ORDER / 2);
+        match plan.accumulators.iter().find(|accumulator| accumulator.bound >= limit) {
+            None => Ok(plan),
+            Some(Accumulator { name, bound }) => {
+                Err(CircuitError::AccumulatorTooWide { accumulator: name.clone(), bound: *bound, limit })
+            }
+        }
+    }
+
+    /// The network's widths.
+    pub const fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// The widths of the integers.
+    pub const fn format(&self) -> FixedPoint {
+        self.format
+    }
+
+    /// Examples a step.
+    pub const fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// Steps in all.
+    pub const fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// The learning rate, `2^−rate_shift`.
+    pub fn rate(&self) -> f64 {
+        f64::from(-self.rate_shift).exp2()
+    }
+
+    /// Every sum of products with its worst case.
+    pub fn accumulators(&self) -> &[Accumulator] {
+        &self.accumulators
+    }
+
+    /// The greatest of the worst cases.
+    pub fn max_accumulator(&self) -> u128 {
+        self.accumulators.iter().map(|accumulator| accumulator.bound).max().unwrap_or(0)
+    }
+
+    /// Fractional bits of the activations that enter a layer.
+    pub(super) const fn input_fraction(&self, layer: Layer) -> u32 {
+        if layer.index == 0 { FixedPoint::INPUT_FRACTION } else { self.format.activation_fraction }
+    }
+
+    /// How far a layer's products are shifted to become activations.
+    pub(super) const fn forward_shift(&self, layer: Layer) -> u32 {
+        self.input_fraction(layer) + self.format.weight_fraction - self.format.activation_fraction
+    }
+
+    /// How far errors times weights are shifted to become the errors of the layer before.
+    pub(super) const fn backward_shift(&self) -> u32 {
+        self.format.weight_fraction
+    }
+
+    /// How far a layer's gradient is shifted to become a step of its weights.
+    pub(super) fn update_shift(&self, layer: Layer) -> u32 {
+        self.update_shifts[layer.index]
+    }
+
+    fn layer_accumulators(&self, layer: Layer) -> Vec<Accumulator> {
+        let weight = 1u128 << (self.format.weight_bits - 1);
+        let activation = 1u128 << (self.format.activation_bits - 1);
+        // The bias's constant one, 2^fraction, may exceed the activations themselves.
+        let one = 1u128 << self.input_fraction(layer);
+        let input = if layer.index == 0 { one } else { activation.max(one) };
+        let named = |pass, z: u128, shift: u32, quotient: u128| Accumulator {
+            name: format!("{pass} of layer {}", layer.index),
+            bound: z + (quotient << shift),
+        };
+        let rows = layer.rows() as u128;
+        let mut all = vec![
+            named("forward", rows * input * weight, self.forward_shift(layer), activation),
+            named("gradient", self.batch as u128 * input * activation, self.update_shift(layer), weight),
+        ];
+        if layer.index > 0 {
+            let z = layer.outputs as u128 * activation * weight;
+            all.push(named("backward", z, self.backward_shift(), activation));
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shape(text: &str) -> Shape {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_bounds_of_a_known_network() {
+        let plan = TrainingPlan::new(shape("784-128-10"), FixedPoint::V1, 64, 8, 4).unwrap();
+        let bounds: Vec<_> = plan.accumulators().iter().map(|a| (a.name.as_str(), a.bound)).collect();
+        assert_eq!(
+            bounds,
+            [
+                ("forward of layer 0", (785 << 31) + (1 << 31)),
+                ("gradient of layer 0", (64 << 23) + (1 << 33)),
+                ("forward of layer 1", (129 << 38) + (1 << 35)),
+                ("gradient of layer 1", (64 << 30) + (1 << 37)),
+                ("backward of layer 1", (10 << 38) + (1 << 35)),
+            ]
+        );
+        assert_eq!(plan.max_accumulator(), (129 << 38) + (1 << 35));
+    }
+
+    #[test]
+    fn an_accumulator_that_could_reach_half_the_field_is_refused() {
+        let wide = FixedPoint { weight_bits: 31, activation_bits: 31, ..FixedPoint::V1 };
+        assert!(TrainingPlan::new(shape("64-3-2"), wide, 1, 1, 1).is_ok());
+        // Seven weights and a bias of 2^30 · 2^30 each make 2^63, which is beyond p/2.
+        let error = TrainingPlan::new(shape("64-7-2"), wide, 1, 1, 1).unwrap_err();
+        let CircuitError::AccumulatorTooWide { accumulator, bound, limit } = error else { panic!("{error:?}") };
+        assert_eq!(accumulator, "forward of layer 1");
+        assert!(bound >= limit && limit == 0x7fff_ffff_8000_0000);
+    }
+
+    #[test]
+    fn batch_steps_and_rate_are_named_when_out_of_range() {
+        let plan = |batch, steps, rate| TrainingPlan::new(shape("4-2"), FixedPoint::V1, batch, steps, rate);
+        assert_eq!(plan(3, 1, 0), Err(CircuitError::NotAPowerOfTwo { field: "batch", value: 3 }));
+        let field = |result: Result<TrainingPlan, CircuitError>| match result {
+            Err(CircuitError::OutOfRange { field, .. }) => field,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(field(plan(0, 1, 0)), "batch");
+        assert_eq!(field(plan(1, 0, 0)), "steps");
+        assert_eq!(field(plan(1, 1, 0)), "rate_shift");
+        assert_eq!(field(plan(1, 1, i32::MAX)), "rate_shift");
+        assert!(plan(2, 1, 0).is_ok());
+    }
+}

@@ -1,0 +1,12 @@
+//! Costs of events in zero-concentrated differential privacy, and the (ε, δ) they stand for.
+//!
+//! ρ-zCDP (Bun and Steinke 2016, arXiv 1605.02658): the Rényi divergence of every order α > 1 between neighbours is at
+//! most ρα. Costs add up, also when events are chosen by the outcome of earlier ones. They are counted in integers and
+//! rounded up; ε and δ are rounded up, and an ε is converted back to a ρ that is rounded down.
+
+mod conversion;
+mod delta;
+mod rho;
+
+pub use delta::Delta;
+pub use rho::Rho;

@@ -1,0 +1,228 @@
+//! A cap on what may be spent, and the permits that mechanisms ask for.
+
+use crate::DpError;
+use crate::account::{Delta, Rho};
+use crate::event::{Event, Relation};
+
+/// A cap on the sum of zCDP costs.
+///
+/// A filter that holds for events chosen by the outcome of earlier ones: costs are ρ fixed before each release, and the
+/// sum of ρ under adaptive composition stays a valid zCDP bound as long as it is kept below a cap fixed in advance
+/// (Feldman and Zrnic 2021, arXiv 2008.11193).
+///
+/// Not durable: it lives in memory. Whoever runs for longer records what was spent **before** the noise leaves, and
+/// [restores](Self::restore) it. A budget cannot be cloned, since two copies would spend the same allowance twice:
+///
+/// ```compile_fail,E0599
+/// # use nexus_dp::{account::Rho, budget::Budget};
+/// let budget = Budget::new(Rho::from_units(1 << 40));
+/// let again = budget.clone();
+/// ```
+#[derive(Debug)]
+pub struct Budget {
+    cap: Rho,
+    spent: Rho,
+    relation: Option<Relation>,
+}
+
+impl Budget {
+    /// A budget of `cap` with nothing spent.
+    pub const fn new(cap: Rho) -> Self {
+        Self { cap, spent: Rho::ZERO, relation: None }
+    }
+
+    /// A budget of `cap` of which `spent` was spent before, from the record of the run.
+    ///
+    /// The record is the caller's, and so is that nobody puts back an older one. The relation of the events before is
+    /// not part of it: the first event after sets it anew.
+    ///
+    /// # Errors
+    /// [`DpError::BudgetExceeded`] if more was spent than the cap.
+    pub fn restore(cap: Rho, spent: Rho) -> Result<Self, DpError> {
+        if spent > cap {
+            return Err(DpError::BudgetExceeded { cap, spent, requested: Rho::ZERO });
+        }
+        Ok(Self { cap, spent, relation: None })
+    }
+
+    /// Charges the cost of `event` and permits it once. What is charged is never refunded, used or not.
+    ///
+    /// # Errors
+    /// [`DpError::BudgetExceeded`] if the cost does not fit; [`DpError::RelationMismatch`] if the event is stated for
+    /// other neighbours than the one before. Nothing is charged then.
+    pub fn reserve(&mut self, event: &Event) -> Result<Permit, DpError> {
+        let (cap, spent, requested) = (self.cap, self.spent, event.cost());
+        let got = event.relation();
+        if let Some(expected) = self.relation.filter(|expected| *expected != got) {
+            return Err(DpError::RelationMismatch { expected, got });
+        }
+        self.spent = match spent.checked_add(requested) {
+            Ok(total) if total <= cap => total,
+            _ => return Err(DpError::BudgetExceeded { cap, spent, requested }),
+        };
+        self.relation = Some(got);
+        Ok(Permit { event: event.clone() })
+    }
+
+    /// All that may be spent.
+    pub const fn cap(&self) -> Rho {
+        self.cap
+    }
+
+    /// What is spent.
+    pub const fn spent(&self) -> Rho {
+        self.spent
+    }
+
+    /// What is left.
+    pub const fn remaining(&self) -> Rho {
+        Rho::from_units(self.cap.units() - self.spent.units())
+    }
+
+    /// ε of all that is spent, at `delta`, rounded up.
+    pub fn epsilon(&self, delta: Delta) -> f64 {
+        self.spent.epsilon(delta)
+    }
+}
+
+/// The right to one event that a budget has been charged for.
+///
+/// Only [`Budget::reserve`] makes one, a mechanism uses it up, and it cannot be cloned:
+///
+/// ```compile_fail,E0599
+/// # use nexus_dp::budget::Permit;
+/// fn twice(permit: Permit) -> (Permit, Permit) {
+///     (permit.clone(), permit)
+/// }
+/// ```
+///
+/// nor made by hand:
+///
+/// ```compile_fail,E0451
+/// # use nexus_dp::{budget::Permit, event::Event};
+/// fn forge(event: Event) -> Permit {
+///     Permit { event }
+/// }
+/// ```
+#[derive(Debug)]
+#[must_use = "the budget is charged, whether the permit is used or not"]
+pub struct Permit {
+    event: Event,
+}
+
+impl Permit {
+    /// What is permitted.
+    pub const fn event(&self) -> &Event {
+        &self.event
+    }
+
+    pub(crate) fn into_event(self) -> Event {
+        self.event
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::distributed::DistributedGaussian;
+    use crate::event::{Adjacency, Unit};
+
+    fn event(noise_multiplier: f64, adjacency: Adjacency, unit: Unit) -> Event {
+        DistributedGaussian::calibrate(noise_multiplier, 1_000, 4, 10, adjacency, unit).unwrap().event().clone()
+    }
+
+    fn user_event(noise_multiplier: f64) -> Event {
+        event(noise_multiplier, Adjacency::AddRemove, Unit::User)
+    }
+
+    #[test]
+    fn a_budget_holds_as_many_events_as_fit_and_not_one_more() {
+        let event = user_event(1.0);
+        let cost = event.cost();
+        let cap = Rho::from_units(3 * cost.units());
+        let mut budget = Budget::new(cap);
+        for left in [2, 1, 0] {
+            let permit = budget.reserve(&event).unwrap();
+            assert_eq!(permit.event(), &event);
+            assert_eq!(budget.remaining(), Rho::from_units(left * cost.units()));
+        }
+        let exceeded = DpError::BudgetExceeded { cap, spent: cap, requested: cost };
+        assert_eq!(budget.reserve(&event).unwrap_err(), exceeded);
+        assert_eq!((budget.spent(), budget.cap()), (cap, cap));
+    }
+
+    #[test]
+    fn a_cap_one_unit_short_refuses() {
+        let event = user_event(1.0);
+        let mut budget = Budget::new(Rho::from_units(event.cost().units() - 1));
+        assert!(matches!(budget.reserve(&event), Err(DpError::BudgetExceeded { .. })));
+        assert_eq!(budget.spent(), Rho::ZERO);
+    }
+
+    #[test]
+    fn a_sum_past_counting_is_refused_and_not_wrapped() {
+        let mut budget = Budget::restore(Rho::MAX, Rho::from_units(u64::MAX - 1)).unwrap();
+        assert!(matches!(budget.reserve(&user_event(1.0)), Err(DpError::BudgetExceeded { .. })));
+        assert_eq!(budget.remaining(), Rho::from_units(1));
+    }
+
+    #[test]
+    fn a_dropped_permit_stays_spent() {
+        let event = user_event(1.0);
+        let mut budget = Budget::new(Rho::MAX);
+        drop(budget.reserve(&event));
+        assert_eq!(budget.spent(), event.cost());
+    }
+
+    #[test]
+    fn a_restored_budget_goes_on_from_what_was_spent() {
+        let (cap, event) = (Rho::from_units(1 << 41), user_event(1.0));
+        let mut budget = Budget::new(cap);
+        let _permit = budget.reserve(&event).unwrap();
+        let mut restored = Budget::restore(cap, budget.spent()).unwrap();
+        assert_eq!(restored.remaining(), budget.remaining());
+        let _permit = restored.reserve(&event).unwrap();
+        assert_eq!(restored.spent().units(), 2 * event.cost().units());
+        let over = Rho::from_units(cap.units() + 1);
+        assert!(matches!(Budget::restore(cap, over), Err(DpError::BudgetExceeded { spent, .. }) if spent == over));
+    }
+
+    #[test]
+    fn events_of_two_relations_have_no_common_budget() {
+        let mut budget = Budget::new(Rho::MAX);
+        let first = user_event(1.0);
+        let _permit = budget.reserve(&first).unwrap();
+        let spent = budget.spent();
+        for other in [event(1.0, Adjacency::ReplaceOne, Unit::User), event(1.0, Adjacency::AddRemove, Unit::Example)] {
+            let mismatch = DpError::RelationMismatch { expected: first.relation(), got: other.relation() };
+            assert_eq!(budget.reserve(&other).unwrap_err(), mismatch);
+            assert_eq!(budget.spent(), spent);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_sequence_of_events_exceeds_the_cap_and_epsilon_only_grows(
+            cap in 0..1_u64 << 44,
+            multipliers in proptest::collection::vec(0.1..10.0_f64, 0..30),
+        ) {
+            let delta = Delta::new(1e-6).unwrap();
+            let mut budget = Budget::new(Rho::from_units(cap));
+            let (mut sum, mut epsilon) = (0_u64, 0.0);
+            for multiplier in multipliers {
+                let event = user_event(multiplier);
+                let fits = sum + event.cost().units() <= cap;
+                prop_assert_eq!(budget.reserve(&event).is_ok(), fits);
+                sum += if fits { event.cost().units() } else { 0 };
+                prop_assert_eq!(budget.spent().units(), sum);
+                prop_assert!(budget.spent() <= budget.cap());
+                prop_assert_eq!(budget.remaining().units(), cap - sum);
+                let now = budget.epsilon(delta);
+                prop_assert!(now >= epsilon);
+                epsilon = now;
+            }
+        }
+    }
+}

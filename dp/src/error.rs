@@ -1,0 +1,82 @@
+use crate::account::Rho;
+use crate::event::{Event, Relation};
+
+/// What this crate refuses.
+///
+/// Values that may hold a person's data (entries of a vector, its norm) are left out of every variant, so that an
+/// error can be logged.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DpError {
+    /// A parameter lies outside its range, or is not a number.
+    #[error("{parameter} is {value}, allowed are {min} to {max}")]
+    OutOfRange {
+        /// The parameter.
+        parameter: &'static str,
+        /// What was given.
+        value: f64,
+        /// The least value allowed.
+        min: f64,
+        /// The greatest value allowed.
+        max: f64,
+    },
+    /// A vector has another length than the mechanism.
+    #[error("the vector has {got} entries, the mechanism {expected}")]
+    DimensionMismatch {
+        /// Entries of the mechanism.
+        expected: usize,
+        /// Entries of the vector.
+        got: usize,
+    },
+    /// A vector is longer in ℓ₂ norm than the noise covers.
+    #[error("the vector's ℓ₂ norm is above the sensitivity {sensitivity}, in grid units")]
+    SensitivityExceeded {
+        /// The greatest norm that the noise covers, in grid units.
+        sensitivity: u64,
+    },
+    /// An entry is so large that noise could carry it past 64 bits.
+    #[error("entry {index} is too large to add noise to without overflow")]
+    EntryTooLarge {
+        /// The first such entry.
+        index: usize,
+    },
+    /// A permit was reserved for something else.
+    #[error("the permit is for {got:?}, the mechanism is {expected:?}")]
+    PermitMismatch {
+        /// What the mechanism does.
+        expected: Box<Event>,
+        /// What the permit allows.
+        got: Box<Event>,
+    },
+    /// The budget does not hold the event.
+    #[error("the budget of {cap} has spent {spent} and does not hold {requested} more")]
+    BudgetExceeded {
+        /// All that may be spent.
+        cap: Rho,
+        /// What is spent.
+        spent: Rho,
+        /// What the event costs.
+        requested: Rho,
+    },
+    /// The event protects against another neighbour than the events before it: their costs have no common sum.
+    #[error("the budget counts {expected:?}, the event is stated for {got:?}")]
+    RelationMismatch {
+        /// The relation of the events before.
+        expected: Relation,
+        /// The relation of this event.
+        got: Relation,
+    },
+    /// The sum of two costs is above the greatest that can be counted.
+    #[error("{left} + {right} is above the greatest cost that can be counted")]
+    RhoOverflow {
+        /// One cost.
+        left: Rho,
+        /// The other.
+        right: Rho,
+    },
+}
+
+/// `value` if it is a number from `min` to `max`.
+pub(crate) fn in_range(parameter: &'static str, value: f64, min: f64, max: f64) -> Result<f64, DpError> {
+    if value >= min && value <= max { Ok(value) } else { Err(DpError::OutOfRange { parameter, value, min, max }) }
+}

@@ -1,0 +1,80 @@
+//! What is released, and what it is differentially private about.
+//!
+//! (ε, δ) is a statement about neighbouring inputs. [`Relation`] says which: the same run has another ε for another
+//! relation, so a budget takes events of one relation only.
+
+use std::fmt;
+
+use crate::account::Rho;
+use crate::distributed::DistributedRelease;
+
+/// How neighbouring inputs differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Adjacency {
+    /// One unit's contribution is there or is nothing.
+    ///
+    /// For a distributed sum: one contribution is replaced by the zero vector. Who takes part is public, and a
+    /// participant with nothing to say still adds its noise.
+    AddRemove,
+    /// One unit's contribution is replaced by another's; twice as far apart as with [`Self::AddRemove`].
+    ReplaceOne,
+}
+
+/// What one contribution stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Unit {
+    /// One training example.
+    Example,
+    /// All data of one user.
+    User,
+}
+
+/// Which inputs are neighbours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Relation {
+    /// How they differ.
+    pub adjacency: Adjacency,
+    /// In what they differ.
+    pub unit: Unit,
+}
+
+impl fmt::Display for Relation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = match self.unit {
+            Unit::Example => "one example",
+            Unit::User => "one user",
+        };
+        match self.adjacency {
+            Adjacency::AddRemove => write!(f, "{unit} added or removed"),
+            Adjacency::ReplaceOne => write!(f, "{unit} replaced"),
+        }
+    }
+}
+
+/// Something that happens to private data and has a cost.
+///
+/// The description is complete: two events are equal exactly if they have the same mechanism, parameters and relation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A sum to which each contributor added its share of discrete Gaussian noise.
+    DistributedGaussian(DistributedRelease),
+}
+
+impl Event {
+    /// The zCDP cost, rounded up.
+    pub fn cost(&self) -> Rho {
+        match self {
+            Self::DistributedGaussian(release) => release.cost(),
+        }
+    }
+
+    /// What the cost is stated for.
+    pub const fn relation(&self) -> Relation {
+        match self {
+            Self::DistributedGaussian(release) => release.relation(),
+        }
+    }
+}

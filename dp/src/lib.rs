@@ -1,0 +1,51 @@
+//! Differential privacy for sums that nobody sees in parts: exact noise, its cost, and a budget that noise needs.
+//!
+//! A mechanism adds noise only against a [`budget::Permit`], and a permit comes only from a [`budget::Budget`] that has
+//! been charged for it: a release without accounting does not compile. (The bare samplers ask nobody.)
+//!
+//! ```
+//! use nexus_dp::account::{Delta, Rho};
+//! use nexus_dp::budget::Budget;
+//! use nexus_dp::distributed::DistributedGaussian;
+//! use nexus_dp::event::{Adjacency, Unit};
+//! use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+//!
+//! // Each client holds 3 entries of ℓ₂ norm at most 1000 grid units; at least 16 honest ones stay to the end.
+//! let mechanism = DistributedGaussian::calibrate(1.0, 1_000, 16, 3, Adjacency::AddRemove, Unit::User)?;
+//! let delta = Delta::new(1e-6)?;
+//! let mut budget = Budget::new(Rho::for_epsilon(8.0, delta)?);
+//!
+//! let mut update = [600, -800, 0];
+//! let mut rng = ChaCha20Rng::from_seed([7; 32]); // a program seeds from the system's generator
+//! let permit = budget.reserve(mechanism.event())?; // charged from here on, whatever happens next
+//! mechanism.privatise(permit, &mut update, &mut rng)?;
+//!
+//! assert_ne!(update, [600, -800, 0]);
+//! assert!(budget.epsilon(delta) < 6.0);
+//! # Ok::<(), nexus_dp::DpError>(())
+//! ```
+//!
+//! # Map
+//! - [`sample`]: exact discrete Gaussian and Laplace, Bernoulli(exp(−n/d)).
+//! - [`event`]: what is released, and who is protected against whom.
+//! - [`account`]: zCDP costs as integers, and their (ε, δ).
+//! - [`distributed`]: the distributed discrete Gaussian, one share of noise a client.
+//! - [`budget`]: a cap on the sum of costs, and the permits it gives.
+//!
+//! # Not provided
+//! - A durable ledger. A [`budget::Budget`] lives in memory: whoever restarts a run restores what was spent from its own
+//!   record, written before the noise leaves.
+//! - Privacy-loss distributions, Rényi accounts and amplification by sampling. Costs are zCDP, which is looser than an
+//!   exact account of the same noise.
+//! - DP-SGD, clipping, rotation and rounding to the grid: vectors arrive here as integers of bounded norm.
+//! - Skellam noise, matrix mechanisms, local and shuffle models, audits.
+//! - Protection from timing: the time of a draw depends on its value.
+
+pub mod account;
+pub mod budget;
+pub mod distributed;
+mod error;
+pub mod event;
+pub mod sample;
+
+pub use error::DpError;

@@ -1,0 +1,147 @@
+//! `simulate`: a private federated training run in one process, from data to report.
+
+mod arguments;
+mod progress;
+mod table;
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use clap::Parser;
+use nexus_federated::attack::Attack;
+use nexus_federated::config::{Mechanism, RoundConfig, Settings};
+use nexus_federated::run::{self, Directory, Outcome, Silent, Summary};
+use nexus_federated::simulation::Simulation;
+use nexus_federated::{Error, report};
+
+use arguments::Arguments;
+use progress::Progress;
+
+/// What went wrong before a run could end, by exit code.
+enum Failure {
+    /// 2: the configuration, or the data it names.
+    Configuration(String),
+    /// 1: anything else.
+    Other(String),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Config(_) | Error::Data(_) => Self::Configuration(error.to_string()),
+            error => Self::Other(error.to_string()),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let (code, message) = match start(&Arguments::parse()) {
+        Ok(code) => return ExitCode::from(code),
+        Err(Failure::Configuration(message)) => (2, message),
+        Err(Failure::Other(message)) => (1, message),
+    };
+    eprintln!("error: {message}");
+    ExitCode::from(code)
+}
+
+fn start(arguments: &Arguments) -> Result<u8, Failure> {
+    let (settings, attack, mut directory) = match &arguments.resume {
+        Some(path) => {
+            let directory = Directory::open(path)?;
+            let header = directory.header().cloned();
+            let header = header.ok_or_else(|| Failure::Other(format!("{}: no run to resume", path.display())))?;
+            (header.settings, header.attack, Some(directory))
+        }
+        None => (settings(arguments)?, arguments.attack.map(Attack::from), None),
+    };
+    // Everything that the configuration can be refused for is known before a folder is made.
+    let config = check(&settings, attack)?;
+    if arguments.print_config {
+        print(&toml(&config.resolved(&settings))?);
+        return Ok(0);
+    }
+    let mut directory = match directory.take() {
+        Some(directory) => directory,
+        None => create(arguments.out.as_deref(), &config.resolved(&settings))?,
+    };
+    let mut progress = Progress::new(arguments.json || !std::io::stderr().is_terminal());
+    let mut summary = run::simulate(&settings, attack, Some(&mut directory), &mut progress)?;
+    if settings.privacy.mechanism != Mechanism::None && !arguments.no_comparison {
+        summary.without_noise = Some(run::without_noise(&settings, &mut Silent)?);
+    }
+    progress.finish();
+    let page = directory.path().join("report.html");
+    run::write_durably(&page, report::html(&summary)?.as_bytes())?;
+    if arguments.json {
+        let json = serde_json::to_string_pretty(&summary).map_err(|error| Failure::Other(error.to_string()))?;
+        print(&format!("{json}\n"));
+    } else {
+        print(&table::summary(&summary, directory.path(), &page));
+    }
+    Ok(exit_code(&summary))
+}
+
+/// The settings of the file, or the defaults, with the flags on top.
+fn settings(arguments: &Arguments) -> Result<Settings, Failure> {
+    let mut settings = match &arguments.config {
+        None => Settings::default(),
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| Failure::Configuration(format!("{}: {error}", path.display())))?;
+            toml::from_str(&text)
+                .map_err(|error| Failure::Configuration(format!("{}: {error}", path.display())))?
+        }
+    };
+    if let Some(seed) = arguments.seed {
+        settings.simulation.seed = seed;
+    }
+    if let Some(clients) = arguments.clients {
+        settings.training.clients = clients;
+    }
+    if let Some(rounds) = arguments.rounds {
+        settings.training.rounds = rounds;
+    }
+    Ok(settings)
+}
+
+fn check(settings: &Settings, attack: Option<Attack>) -> Result<RoundConfig, Failure> {
+    let config = Simulation::check(settings)?;
+    if let Some(attack) = attack {
+        attack.check(settings)?;
+    }
+    Ok(config)
+}
+
+/// A new folder with the settings in it: the one asked for, or one named by the time.
+fn create(out: Option<&Path>, settings: &Settings) -> Result<Directory, Failure> {
+    let path = out.map_or_else(
+        || {
+            let now = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
+            PathBuf::from("runs").join(now.replace(':', "-"))
+        },
+        Path::to_owned,
+    );
+    let directory = Directory::create(&path)?;
+    run::write_durably(&path.join("config.toml"), toml(settings)?.as_bytes())?;
+    Ok(directory)
+}
+
+fn toml(settings: &Settings) -> Result<String, Failure> {
+    toml::to_string_pretty(settings).map_err(|error| Failure::Other(error.to_string()))
+}
+
+/// Writes to standard output; a reader that has gone away is no error of ours.
+fn print(text: &str) {
+    std::io::stdout().write_all(text.as_bytes()).ok();
+}
+
+fn exit_code(summary: &Summary) -> u8 {
+    match (&summary.outcome, summary.caught(), summary.aborted()) {
+        (_, Some(false), _) => 4,
+        (Outcome::BudgetExhausted(_), _, _) => 5,
+        (Outcome::Done, _, 1..) => 3,
+        (Outcome::Done, _, 0) => 0,
+    }
+}

@@ -1,0 +1,128 @@
+use std::fmt::Write;
+use std::path::Path;
+
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use comfy_table::{CellAlignment, Table};
+use nexus_federated::engine::PhaseMetrics;
+use nexus_federated::protect::Phase;
+use nexus_federated::run::{Outcome, Summary};
+
+/// What a person reads at the end of a run.
+pub(crate) fn summary(summary: &Summary, folder: &Path, page: &Path) -> String {
+    let mut text = String::new();
+    let mut line = |part: String| writeln!(text, "{part}").expect("a string takes what it is given");
+    line(rounds(summary).to_string());
+    line(phases(summary).to_string());
+    if summary.incidents().next().is_some() {
+        line(incidents(summary).to_string());
+    }
+    line(result(summary));
+    if let Outcome::BudgetExhausted(reason) = &summary.outcome {
+        line(format!("Stopped: {reason}"));
+    }
+    match summary.caught() {
+        Some(true) => line("Attack caught.".to_owned()),
+        Some(false) => line("ATTACK NOT CAUGHT.".to_owned()),
+        None => {}
+    }
+    line(format!("Run     {}", folder.display()));
+    line(format!("Report  {}", page.display()));
+    text
+}
+
+fn result(summary: &Summary) -> String {
+    let privacy = match summary.epsilon() {
+        Some(epsilon) => format!(
+            "epsilon {epsilon:.3} at delta {:e} for users (budget {})",
+            summary.settings.privacy.delta, summary.settings.privacy.epsilon
+        ),
+        None => "no differential privacy".to_owned(),
+    };
+    let without = summary.without_noise.as_ref().and_then(|all| all.last());
+    let without = without.map_or_else(String::new, |value| format!(" ({:.1} % without noise)", 100.0 * value));
+    let (sent, received) = summary.bytes_per_client();
+    format!(
+        "Test accuracy {:.1} %{without}; {privacy}.\nA client sends {:.1} kB and receives {:.1} kB a round.",
+        100.0 * summary.accuracy(),
+        sent / 1e3,
+        received / 1e3
+    )
+}
+
+fn rounds(summary: &Summary) -> Table {
+    let mut table = table(&[
+        "round", "accuracy", "no noise", "epsilon", "in sum", "left", "sent/client", "recv/client", "clients", "server",
+        "outcome",
+    ]);
+    let clients = summary.settings.training.clients as f64;
+    for (index, record) in summary.rounds.iter().enumerate() {
+        let total = |value: &dyn Fn(&PhaseMetrics) -> f64| record.report.phases.iter().map(value).sum::<f64>();
+        let without = summary.without_noise.as_ref().and_then(|all| all.get(index));
+        table.add_row([
+            record.report.round.0.to_string(),
+            format!("{:.1} %", 100.0 * record.accuracy),
+            without.map_or_else(|| "-".to_owned(), |value| format!("{:.1} %", 100.0 * value)),
+            record.epsilon.map_or_else(|| "-".to_owned(), |epsilon| format!("{epsilon:.3}")),
+            record.report.contributors.len().to_string(),
+            record.report.left.len().to_string(),
+            format!("{:.1} kB", total(&|metrics| metrics.sent as f64) / clients / 1e3),
+            format!("{:.1} kB", total(&|metrics| metrics.received as f64) / clients / 1e3),
+            format!("{:.0} ms", total(&|metrics| metrics.clients_ms)),
+            format!("{:.0} ms", total(&|metrics| metrics.coordinator_ms)),
+            if record.report.aborted.is_some() { "aborted" } else { "applied" }.to_owned(),
+        ]);
+    }
+    table
+}
+
+fn phases(summary: &Summary) -> Table {
+    let mut table = table(&["phase (mean of a round)", "answers", "sent/client", "recv/client", "clients", "server"]);
+    let mut all: Vec<Phase> =
+        summary.rounds.iter().flat_map(|record| &record.report.phases).map(|metrics| metrics.phase).collect();
+    all.sort_unstable();
+    all.dedup();
+    let rounds = summary.rounds.len().max(1) as f64;
+    let clients = summary.settings.training.clients as f64;
+    for phase in all {
+        let mean = |value: &dyn Fn(&PhaseMetrics) -> f64| {
+            let metrics = summary.rounds.iter().flat_map(|record| &record.report.phases);
+            metrics.filter(|metrics| metrics.phase == phase).map(value).sum::<f64>() / rounds
+        };
+        table.add_row([
+            phase.name().to_owned(),
+            format!("{:.1}", mean(&|metrics| metrics.answers as f64)),
+            format!("{:.2} kB", mean(&|metrics| metrics.sent as f64) / clients / 1e3),
+            format!("{:.2} kB", mean(&|metrics| metrics.received as f64) / clients / 1e3),
+            format!("{:.0} ms", mean(&|metrics| metrics.clients_ms)),
+            format!("{:.0} ms", mean(&|metrics| metrics.coordinator_ms)),
+        ]);
+    }
+    table
+}
+
+fn incidents(summary: &Summary) -> Table {
+    let mut table = table(&["round", "phase", "found by", "to blame", "why"]);
+    for incident in summary.incidents() {
+        table.add_row([
+            incident.round.0.to_string(),
+            incident.phase.name().to_owned(),
+            incident.found_by.to_string(),
+            incident.accused.to_string(),
+            incident.reason.clone(),
+        ]);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Left);
+    }
+    table
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED).set_header(header);
+    table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
+    for column in table.column_iter_mut() {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}

@@ -1,0 +1,125 @@
+//! Cheats that the simulation can play, each to be caught by an honest party.
+
+use std::fmt;
+
+use nexus_mpc::session::{ClientId, Round};
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Protection, Settings};
+use crate::error::ConfigError;
+use crate::protect::Phase;
+use crate::Error;
+
+/// A cheat, by one client or by the coordinator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Attack {
+    /// A client first sends a vector of wider entries than agreed, then hides an entry near half the modulus in its masked update.
+    Overflow,
+    /// A client sends its masked message of the round before.
+    Replay,
+    /// The coordinator shows one client another model.
+    InconsistentModel,
+    /// The coordinator names a second survivor set, to have a client's other secret released too.
+    DoubleRelease,
+}
+
+impl Attack {
+    /// The client that cheats, or that the coordinator aims at.
+    pub const CLIENT: ClientId = ClientId(1);
+
+    /// The first round in which it is played.
+    pub const fn first_round(self) -> Round {
+        match self {
+            Self::Overflow | Self::InconsistentModel | Self::DoubleRelease => Round(1),
+            // There must be a round before.
+            Self::Replay => Round(2),
+        }
+    }
+
+    /// Whether a run with these settings has what the cheat needs.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for too few rounds, or a run without masks.
+    pub fn check(self, settings: &Settings) -> Result<(), Error> {
+        let needed = self.last_round().0;
+        if settings.training.rounds < needed {
+            let allowed = format!("{needed} or more for this attack");
+            return Err(ConfigError::new("training.rounds", settings.training.rounds, allowed).into());
+        }
+        if settings.aggregation.protect != Protection::Secagg {
+            return Err(ConfigError::new("aggregation.protect", "plain", "secagg for an attack").into());
+        }
+        Ok(())
+    }
+
+    /// How often honest parties are to find it.
+    pub const fn incidents(self) -> usize {
+        match self {
+            // Once on the wire, once in the sum.
+            Self::Overflow => 2,
+            _ => 1,
+        }
+    }
+
+    /// The first and the last round that it needs.
+    pub const fn last_round(self) -> Round {
+        match self {
+            Self::Overflow | Self::Replay => Round(2),
+            Self::InconsistentModel | Self::DoubleRelease => Round(1),
+        }
+    }
+}
+
+/// Something that an honest party refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incident {
+    /// The round.
+    pub round: Round,
+    /// The phase.
+    pub phase: Phase,
+    /// Who found it.
+    pub found_by: Party,
+    /// Who is to blame, as far as can be known.
+    pub accused: Accused,
+    /// What was found.
+    pub reason: String,
+}
+
+/// One of the run's parties.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Party {
+    /// The coordinator.
+    Coordinator,
+    /// A client.
+    Client(ClientId),
+}
+
+/// Who is to blame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Accused {
+    /// This party.
+    Party(Party),
+    /// One of so many contributors: a sum cannot tell which. A proof for each update will.
+    OneOf(usize),
+}
+
+impl fmt::Display for Party {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Coordinator => f.write_str("coordinator"),
+            Self::Client(client) => client.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Accused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Party(party) => party.fmt(f),
+            Self::OneOf(count) => write!(f, "one of {count} contributors"),
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Settings as a file has them, and the one configuration of a round that they make when all bounds hold together.
+
+mod round;
+mod settings;
+
+pub use round::{Privacy, RoundConfig};
+pub use settings::{
+    AggregationSettings, DataSettings, DataSource, Mechanism, ModelSettings, PrivacySettings, Protection, Settings,
+    SimulationSettings, TrainingSettings,
+};

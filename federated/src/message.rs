@@ -1,0 +1,125 @@
+//! What coordinator and participants send each other: a round's start, and whatever the protection sends.
+
+use nexus_mpc::session::{Identity, PublicIdentity, Round, SessionId};
+
+use crate::config::RoundConfig;
+use crate::model::Model;
+use crate::{Error, Hash};
+
+const CONTEXT: &str = "federated/round-start/v1";
+const START: u8 = 1;
+const PROTOCOL: u8 = 2;
+
+/// A message, told apart by its first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// The signed start of a round.
+    Start(&'a [u8]),
+    /// Bytes of the protection.
+    Protocol(&'a [u8]),
+}
+
+impl<'a> Message<'a> {
+    /// Reads the first byte.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for no bytes or an unknown kind.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, Error> {
+        match bytes.split_first() {
+            Some((&START, rest)) => Ok(Self::Start(rest)),
+            Some((&PROTOCOL, rest)) => Ok(Self::Protocol(rest)),
+            other => Err(Error::Malformed {
+                what: "message",
+                expected: format!("kind {START} or {PROTOCOL}"),
+                got: other.map_or_else(|| "no bytes".to_owned(), |(kind, _)| format!("kind {kind}")),
+            }),
+        }
+    }
+
+    /// The bytes that [`Self::decode`] reads.
+    pub fn encode(&self) -> Vec<u8> {
+        let (kind, body) = match self {
+            Self::Start(body) => (START, body),
+            Self::Protocol(body) => (PROTOCOL, body),
+        };
+        let mut bytes = Vec::with_capacity(1 + body.len());
+        bytes.push(kind);
+        bytes.extend_from_slice(body);
+        bytes
+    }
+}
+
+/// The coordinator's call to a round: session, round, configuration and the model itself, signed.
+///
+/// Encoding: session (32 bytes), round (4, little-endian), configuration hash (32), parameters (4 each,
+/// little-endian), Ed25519 signature (64) over all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoundStart {
+    /// The session.
+    pub session: SessionId,
+    /// The round that begins.
+    pub round: Round,
+    /// The configuration that all agreed on.
+    pub config: Hash,
+    /// The model that updates begin at.
+    pub model: Model,
+}
+
+impl RoundStart {
+    const HEADER: usize = 32 + 4 + 32;
+    const SIGNATURE: usize = 64;
+
+    /// The message, signed by the coordinator.
+    pub fn encode(&self, coordinator: &Identity) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(Self::HEADER + 4 * self.model.weights().values().len() + Self::SIGNATURE);
+        bytes.extend_from_slice(&self.session.0);
+        bytes.extend_from_slice(&self.round.0.to_le_bytes());
+        bytes.extend_from_slice(&self.config.0);
+        bytes.extend_from_slice(&self.model.bytes());
+        let signature = coordinator.sign(CONTEXT, &bytes);
+        bytes.extend_from_slice(&signature);
+        bytes
+    }
+
+    /// Reads a message of this session and configuration, its signature first.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for a wrong length, [`Error::NotSignedByCoordinator`], [`Error::WrongSession`],
+    /// [`Error::WrongConfig`], [`Error::Circuit`] for a parameter that does not fit.
+    pub fn decode(
+        bytes: &[u8],
+        coordinator: &PublicIdentity,
+        session: SessionId,
+        config: &RoundConfig,
+    ) -> Result<Self, Error> {
+        let shape = config.plan().shape();
+        let expected = Self::HEADER + 4 * shape.parameters() + Self::SIGNATURE;
+        let malformed = || Error::Malformed {
+            what: "round start",
+            expected: format!("{expected} bytes"),
+            got: format!("{} bytes", bytes.len()),
+        };
+        if bytes.len() != expected {
+            return Err(malformed());
+        }
+        let (signed, signature) = bytes.split_last_chunk::<64>().ok_or_else(malformed)?;
+        if !coordinator.verify(CONTEXT, signed, signature) {
+            return Err(Error::NotSignedByCoordinator);
+        }
+        let (named, rest) = signed.split_first_chunk::<32>().ok_or_else(malformed)?;
+        let (round, rest) = rest.split_first_chunk::<4>().ok_or_else(malformed)?;
+        let (hash, parameters) = rest.split_first_chunk::<32>().ok_or_else(malformed)?;
+        if *named != session.0 {
+            return Err(Error::WrongSession);
+        }
+        if Hash(*hash) != config.hash() {
+            return Err(Error::WrongConfig { expected: config.hash(), got: Hash(*hash) });
+        }
+        Ok(Self {
+            session,
+            round: Round(u32::from_le_bytes(*round)),
+            config: config.hash(),
+            model: Model::from_bytes(shape, config.plan().format(), parameters)?,
+        })
+    }
+}

@@ -1,0 +1,295 @@
+//! A model between candle's named tensors and one ordered list of integers.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use candle_core::{DType, Device, Tensor};
+use nexus_circuits::reference::{FixedPoint, Layer, Shape, Weights};
+use rand_core::Rng;
+use sha2::{Digest, Sha256};
+
+use crate::quantise::{dequantise, quantise};
+use crate::update::VerifiedAggregate;
+use crate::{Error, Hash};
+
+/// A network's parameters in fixed point, and what they stand for as candle tensors.
+///
+/// Candle's `VarMap` is a hash map, whose order changes from run to run, so the order is the [`Shape`]'s. Layer `l` is
+/// `layer{l}.weight` (outputs × inputs) and `layer{l}.bias` (outputs), as `candle_nn::linear` names them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Model {
+    weights: Weights,
+    format: FixedPoint,
+}
+
+impl Model {
+    /// The most bytes a checkpoint may have.
+    const MAX_CHECKPOINT: u64 = 4 << 30;
+
+    /// A fresh network: weights and biases uniform in ±1/√inputs (LeCun et al. 1998, §4.6, up to a factor √3).
+    ///
+    /// The generator is ours since candle's CPU generator cannot be seeded.
+    pub fn initial<R: Rng + ?Sized>(shape: &Shape, format: FixedPoint, rng: &mut R) -> Result<Self, Error> {
+        let mut reals = Vec::with_capacity(shape.parameters());
+        for layer in shape.layers() {
+            let scale = (layer.inputs as f64).sqrt().recip();
+            // 53 random bits in [0, 1).
+            let mut uniform = || (rng.next_u64() >> 11) as f64 * f64::from(-53).exp2();
+            reals.extend((0..layer.parameters()).map(|_| (2.0 * uniform() - 1.0) * scale));
+        }
+        Self::from_reals(shape, format, &reals)
+    }
+
+    /// A model of these weights.
+    pub const fn new(weights: Weights, format: FixedPoint) -> Self {
+        Self { weights, format }
+    }
+
+    /// The parameters as integers, in order.
+    pub const fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    /// The widths of the integers.
+    pub const fn format(&self) -> FixedPoint {
+        self.format
+    }
+
+    /// SHA-256 over the shape, the widths and every parameter.
+    pub fn hash(&self) -> Hash {
+        let mut hash = Sha256::new();
+        hash.update(b"cipher-nexus model v1");
+        let shape = self.weights.shape();
+        hash.update((shape.depth() as u64).to_le_bytes());
+        for layer in shape.layers() {
+            hash.update((layer.inputs as u64).to_le_bytes());
+        }
+        hash.update((shape.outputs() as u64).to_le_bytes());
+        let FixedPoint { weight_bits, weight_fraction, activation_bits, activation_fraction } = self.format;
+        for width in [weight_bits, weight_fraction, activation_bits, activation_fraction] {
+            hash.update(width.to_le_bytes());
+        }
+        hash.update(self.bytes());
+        Hash(hash.finalize().into())
+    }
+
+    /// The parameters as little-endian 32-bit integers.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.weights.values().iter().flat_map(|value| value.to_le_bytes()).collect()
+    }
+
+    /// A model from what [`Self::bytes`] wrote, for a known shape.
+    ///
+    /// # Errors
+    /// [`Error::Circuit`] if the count differs or a parameter does not fit.
+    pub fn from_bytes(shape: &Shape, format: FixedPoint, bytes: &[u8]) -> Result<Self, Error> {
+        let (words, rest) = bytes.as_chunks::<4>();
+        if !rest.is_empty() || words.len() != shape.parameters() {
+            return Err(Error::Malformed {
+                what: "model",
+                expected: format!("{} bytes", 4 * shape.parameters()),
+                got: format!("{} bytes", bytes.len()),
+            });
+        }
+        let values = words.iter().map(|word| i32::from_le_bytes(*word)).collect();
+        Ok(Self::new(Weights::new(shape, values, format)?, format))
+    }
+
+    /// The model with the mean of an opened, verified sum added, rounded to nearest and saturated at the weights' width.
+    ///
+    /// # Errors
+    /// [`Error::WrongModel`] if the aggregate was made from another model.
+    pub fn apply(&self, aggregate: &VerifiedAggregate) -> Result<Self, Error> {
+        if aggregate.model() != self.hash() {
+            return Err(Error::WrongModel { expected: self.hash(), got: aggregate.model() });
+        }
+        let limit = 1i128 << (self.format.weight_bits - 1);
+        let contributors = aggregate.contributors().len() as i128;
+        let mean = |sum: i64| {
+            let scaled = i128::from(sum) << aggregate.dropped_bits();
+            (2 * scaled + contributors).div_euclid(2 * contributors)
+        };
+        let values = self.weights.values().iter().zip(aggregate.values());
+        let values = values.map(|(&weight, &sum)| (i128::from(weight) + mean(sum)).clamp(-limit, limit - 1) as i32);
+        Ok(Self::new(Weights::new(self.weights.shape(), values.collect(), self.format)?, self.format))
+    }
+
+    /// The model as candle tensors in double precision, which holds every parameter exactly.
+    ///
+    /// # Errors
+    /// [`Error::Candle`] if a tensor cannot be made.
+    pub fn to_tensors(&self) -> Result<BTreeMap<String, Tensor>, Error> {
+        let mut tensors = BTreeMap::new();
+        for layer in self.weights.shape().layers() {
+            let reals = dequantise(self.weights.layer(layer), self.format);
+            let block = Tensor::from_vec(reals, (layer.rows(), layer.outputs), &Device::Cpu)?;
+            let [weight, bias] = names(layer);
+            tensors.insert(weight, block.narrow(0, 0, layer.inputs)?.t()?.contiguous()?);
+            tensors.insert(bias, block.get(layer.inputs)?.contiguous()?);
+        }
+        Ok(tensors)
+    }
+
+    /// A model from candle tensors of any float type, say of a `VarMap`.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for a missing, left-over or mis-shaped tensor, [`Error::NotFinite`] and
+    /// [`Error::WeightOutOfRange`] for values.
+    pub fn from_tensors(shape: &Shape, format: FixedPoint, tensors: &HashMap<String, Tensor>) -> Result<Self, Error> {
+        let mut reals = Vec::with_capacity(shape.parameters());
+        for layer in shape.layers() {
+            let [weight, bias] = names(layer);
+            let weight = expect(tensors, &weight, &[layer.outputs, layer.inputs])?;
+            let bias = expect(tensors, &bias, &[layer.outputs])?;
+            reals.extend(weight.t()?.contiguous()?.flatten_all()?.to_vec1::<f64>()?);
+            reals.extend(bias.to_vec1::<f64>()?);
+        }
+        let expected = 2 * shape.depth();
+        if tensors.len() != expected {
+            return Err(Error::Malformed {
+                what: "model",
+                expected: format!("{expected} tensors"),
+                got: format!("{} tensors", tensors.len()),
+            });
+        }
+        Self::from_reals(shape, format, &reals)
+    }
+
+    /// Writes the model as safetensors, through a file beside it so that a crash leaves the old or the new one whole.
+    ///
+    /// # Errors
+    /// [`Error::File`] naming the file.
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        let tensors = self.to_tensors()?;
+        let bytes = safetensors::serialize(tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)), None)
+            .map_err(|error| Error::file(path, error))?;
+        crate::run::write_durably(path, &bytes)
+    }
+
+    /// Reads what [`Self::save`] wrote.
+    ///
+    /// # Errors
+    /// [`Error::File`] naming the file, or as [`Self::from_tensors`].
+    pub fn load(path: &Path, shape: &Shape, format: FixedPoint) -> Result<Self, Error> {
+        let length = std::fs::metadata(path).map_err(|error| Error::file(path, error))?.len();
+        if length > Self::MAX_CHECKPOINT {
+            return Err(Error::file(path, format!("{length} bytes, allowed are at most {}", Self::MAX_CHECKPOINT)));
+        }
+        let tensors = candle_core::safetensors::load(path, &Device::Cpu).map_err(|error| Error::file(path, error))?;
+        Self::from_tensors(shape, format, &tensors)
+    }
+
+    fn from_reals(shape: &Shape, format: FixedPoint, reals: &[f64]) -> Result<Self, Error> {
+        Ok(Self::new(Weights::new(shape, quantise(reals, format)?, format)?, format))
+    }
+}
+
+fn names(layer: Layer) -> [String; 2] {
+    [format!("layer{}.weight", layer.index), format!("layer{}.bias", layer.index)]
+}
+
+fn expect(tensors: &HashMap<String, Tensor>, name: &str, dimensions: &[usize]) -> Result<Tensor, Error> {
+    let wanted = || format!("{name} of {dimensions:?}");
+    let Some(tensor) = tensors.get(name) else {
+        return Err(Error::Malformed { what: "model", expected: wanted(), got: "no such tensor".to_owned() });
+    };
+    if tensor.dims() != dimensions {
+        return Err(Error::Malformed { what: "model", expected: wanted(), got: format!("{:?}", tensor.dims()) });
+    }
+    Ok(tensor.to_dtype(DType::F64)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_nn::{Module, VarBuilder, VarMap};
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+
+    fn model(shape: &str, seed: u64) -> Model {
+        let rng = &mut ChaCha20Rng::seed_from_u64(seed);
+        Model::initial(&shape.parse().unwrap(), FixedPoint::V1, rng).unwrap()
+    }
+
+    #[test]
+    fn a_model_survives_bytes_tensors_and_files() {
+        let model = model("5-4-3", 1);
+        let shape = model.weights().shape();
+        assert_eq!(Model::from_bytes(shape, FixedPoint::V1, &model.bytes()).unwrap(), model);
+        let tensors = model.to_tensors().unwrap().into_iter().collect();
+        assert_eq!(Model::from_tensors(shape, FixedPoint::V1, &tensors).unwrap(), model);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        model.save(&path).unwrap();
+        assert_eq!(Model::load(&path, shape, FixedPoint::V1).unwrap(), model);
+    }
+
+    #[test]
+    fn candle_layers_read_the_exported_tensors() {
+        let model = model("3-2", 2);
+        let tensors: HashMap<_, _> = model.to_tensors().unwrap().into_iter().collect();
+        let builder = VarBuilder::from_tensors(tensors, DType::F64, &Device::Cpu);
+        let linear = candle_nn::linear(3, 2, builder.pp("layer0")).unwrap();
+        let out = linear.forward(&Tensor::new(&[[1.0f64, 0.5, 0.25]], &Device::Cpu).unwrap()).unwrap();
+        let reals = dequantise(model.weights().values(), FixedPoint::V1);
+        let by_hand = |j: usize| reals[j] + 0.5 * reals[2 + j] + 0.25 * reals[4 + j] + reals[6 + j];
+        assert_eq!(out.to_vec2::<f64>().unwrap(), [[by_hand(0), by_hand(1)]]);
+    }
+
+    #[test]
+    fn a_var_map_becomes_a_model_in_our_order() {
+        let variables = VarMap::new();
+        let builder = VarBuilder::from_varmap(&variables, DType::F32, &Device::Cpu);
+        candle_nn::linear(4, 3, builder.pp("layer0")).unwrap();
+        candle_nn::linear(3, 2, builder.pp("layer1")).unwrap();
+        let tensors: HashMap<_, _> =
+            variables.data().lock().unwrap().iter().map(|(name, var)| (name.clone(), var.as_tensor().clone())).collect();
+        let shape = "4-3-2".parse().unwrap();
+        let model = Model::from_tensors(&shape, FixedPoint::V1, &tensors).unwrap();
+        let weight = tensors["layer1.weight"].to_vec2::<f32>().unwrap();
+        let layer = shape.layers().next_back().unwrap();
+        // Row 1, column 0 of our block is input 1, output 0.
+        let expected = (f64::from(weight[0][1]) * f64::from(1 << 20)).round() as i32;
+        assert_eq!(model.weights().layer(layer)[2], expected);
+    }
+
+    #[test]
+    fn tensors_that_are_missing_left_over_or_not_finite_are_refused() {
+        let shape: Shape = "3-2".parse().unwrap();
+        let good: HashMap<_, _> = model("3-2", 3).to_tensors().unwrap().into_iter().collect();
+        let load = |tensors: &HashMap<String, Tensor>| Model::from_tensors(&shape, FixedPoint::V1, tensors).unwrap_err();
+        let mut missing = good.clone();
+        missing.remove("layer0.bias");
+        assert!(load(&missing).to_string().contains("layer0.bias"));
+        let mut extra = good.clone();
+        extra.insert("layer1.bias".to_owned(), good["layer0.bias"].clone());
+        assert!(load(&extra).to_string().contains("2 tensors"));
+        let mut nan = good.clone();
+        nan.insert("layer0.bias".to_owned(), Tensor::new(&[0.0, f64::NAN], &Device::Cpu).unwrap());
+        assert!(matches!(load(&nan), Error::NotFinite { index: 7, .. }));
+    }
+
+    #[test]
+    fn the_hash_binds_shape_and_every_parameter() {
+        let base = model("2-2", 4);
+        let mut values = base.weights().values().to_vec();
+        values[5] += 1;
+        let weights = Weights::new(base.weights().shape(), values.clone(), FixedPoint::V1).unwrap();
+        assert_ne!(Model::new(weights, FixedPoint::V1).hash(), base.hash());
+        values[5] -= 1;
+        let other = FixedPoint { activation_fraction: 11, ..FixedPoint::V1 };
+        let weights = Weights::new(base.weights().shape(), values, other).unwrap();
+        assert_ne!(Model::new(weights, other).hash(), base.hash());
+    }
+
+    #[test]
+    fn model_bytes_that_are_cut_or_out_of_range_are_refused() {
+        let base = model("2-2", 5);
+        let mut bytes = base.bytes();
+        let shape = base.weights().shape();
+        assert!(matches!(Model::from_bytes(shape, FixedPoint::V1, &bytes[1..]), Err(Error::Malformed { .. })));
+        bytes[3] = 0x7f;
+        assert!(matches!(Model::from_bytes(shape, FixedPoint::V1, &bytes), Err(Error::Circuit(_))));
+    }
+}

@@ -1,0 +1,141 @@
+use serde::{Deserialize, Serialize};
+
+use super::RoundRecord;
+use crate::Hash;
+use crate::attack::{Attack, Incident};
+use crate::config::Settings;
+use crate::model::Model;
+use crate::simulation::Simulation;
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "reason", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Every round was played.
+    Done,
+    /// The budget did not hold the next round.
+    BudgetExhausted(String),
+}
+
+/// What a run's record begins with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// Version of the record's form.
+    pub version: u32,
+    /// Every setting.
+    pub settings: Settings,
+    /// The cheat that is played, if any.
+    pub attack: Option<Attack>,
+    /// The configuration that all parties agreed on.
+    pub config: Hash,
+    /// The session.
+    pub session: Hash,
+}
+
+/// A whole run, as the report and `--json` show it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Every setting.
+    pub settings: Settings,
+    /// The cheat that was played, if any.
+    pub attack: Option<Attack>,
+    /// The configuration that all parties agreed on.
+    pub config: Hash,
+    /// The session.
+    pub session: Hash,
+    /// Parameters of the model.
+    pub parameters: usize,
+    /// Bits of an entry of the sum.
+    pub modulus_bits: u32,
+    /// Shares that open a client's secret.
+    pub threshold: usize,
+    /// Fewest clients in a sum.
+    pub min_survivors: usize,
+    /// Clients whose noise is counted on: the fewest survivors less the most corrupt.
+    pub honest: usize,
+    /// Standard deviation of one client's share of the noise, in grid units.
+    pub local_sigma: Option<f64>,
+    /// Test accuracy before the first round.
+    pub initial_accuracy: f64,
+    /// The rounds that are over.
+    pub rounds: Vec<RoundRecord>,
+    /// Test accuracy after each round of the same run without noise, where it was run too.
+    pub without_noise: Option<Vec<f64>>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The last model.
+    pub model: Hash,
+}
+
+impl Summary {
+    const VERSION: u32 = 1;
+
+    pub(super) fn new(settings: &Settings, attack: Option<Attack>, simulation: &Simulation) -> Self {
+        let session = simulation.session();
+        let config = session.config();
+        Self {
+            settings: settings.clone(),
+            attack,
+            config: config.hash(),
+            session: Hash(session.id().0),
+            parameters: config.plan().shape().parameters(),
+            modulus_bits: config.modulus_bits(),
+            threshold: config.threshold(),
+            min_survivors: config.min_survivors(),
+            honest: config.min_survivors() - config.max_corrupt(),
+            local_sigma: config.privacy().map(|privacy| privacy.mechanism.release().variance().to_f64().sqrt()),
+            initial_accuracy: 0.0,
+            rounds: Vec::new(),
+            without_noise: None,
+            outcome: Outcome::Done,
+            model: simulation.initial().hash(),
+        }
+    }
+
+    pub(super) fn header(&self) -> Header {
+        Header {
+            version: Self::VERSION,
+            settings: self.settings.clone(),
+            attack: self.attack,
+            config: self.config,
+            session: self.session,
+        }
+    }
+
+    pub(super) fn conclude(&mut self, model: &Model) {
+        self.model = model.hash();
+    }
+
+    /// Test accuracy of the last model.
+    pub fn accuracy(&self) -> f64 {
+        self.rounds.last().map_or(self.initial_accuracy, |record| record.accuracy)
+    }
+
+    /// ε of all rounds so far at the run's δ; nothing without differential privacy.
+    pub fn epsilon(&self) -> Option<f64> {
+        self.rounds.last().and_then(|record| record.epsilon)
+    }
+
+    /// Everything that was refused.
+    pub fn incidents(&self) -> impl Iterator<Item = &Incident> {
+        self.rounds.iter().flat_map(|record| &record.report.incidents)
+    }
+
+    /// Rounds that ended without a sum.
+    pub fn aborted(&self) -> usize {
+        self.rounds.iter().filter(|record| record.report.aborted.is_some()).count()
+    }
+
+    /// Whether honest parties found the cheat that was played, as often as it was; nothing if none was.
+    pub fn caught(&self) -> Option<bool> {
+        self.attack.map(|attack| self.incidents().count() >= attack.incidents())
+    }
+
+    /// Mean bytes that a client sends and receives in a round, over all clients and rounds.
+    pub fn bytes_per_client(&self) -> (f64, f64) {
+        let count = (self.rounds.len() * self.settings.training.clients).max(1) as f64;
+        let phases = || self.rounds.iter().flat_map(|record| &record.report.phases);
+        let total = |bytes: u64| bytes as f64 / count;
+        (total(phases().map(|phase| phase.sent).sum()), total(phases().map(|phase| phase.received).sum()))
+    }
+}

@@ -1,0 +1,198 @@
+//! An update's way from training to the model: each stage is a type that only the stage before can make.
+//!
+//! ```text
+//! Trained --clip--> Clipped --privatise--> Noised --mask--> Masked        (client)
+//!                   Admitted messages --open--> Aggregate --verify--> VerifiedAggregate --> Model::apply
+//! ```
+//!
+//! `VerifiedAggregate` says: enough clients of this round and model, every entry and the norm within what honest
+//! clients can add up to, the round's privacy cost reserved. It does not yet say that each update is honest
+//! training; that comes with the training proof.
+
+use nexus_circuits::reference::{Clip, Examples, Schedule, Weights};
+use nexus_dp::budget::Permit;
+use nexus_mpc::secagg::Sum;
+use nexus_mpc::session::{ClientId, Round};
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use crate::config::{Privacy, RoundConfig};
+use crate::model::Model;
+use crate::train::ExactTrainer;
+use crate::{Error, Hash};
+
+/// A model after local steps, and the one they began at.
+pub struct Trained {
+    model: Hash,
+    start: Weights,
+    end: Weights,
+}
+
+impl Trained {
+    /// Trains from `start` by the schedule.
+    ///
+    /// # Errors
+    /// As [`Sgd::train`](nexus_circuits::reference::Sgd::train).
+    pub fn train(
+        trainer: &mut ExactTrainer,
+        start: &Model,
+        examples: Examples<'_>,
+        schedule: &Schedule,
+    ) -> Result<Self, Error> {
+        let end = trainer.train(start.weights(), examples, schedule)?;
+        Ok(Self { model: start.hash(), start: start.weights().clone(), end })
+    }
+
+    /// The difference, no longer than the clip.
+    ///
+    /// # Errors
+    /// [`Error::Circuit`] from the clip.
+    pub fn clip(self, clip: &Clip) -> Result<Clipped, Error> {
+        let values = Zeroizing::new(clip.apply(&self.start, &self.end)?.values);
+        Ok(Clipped { model: self.model, values })
+    }
+}
+
+/// An update within the clip.
+pub struct Clipped {
+    model: Hash,
+    values: Zeroizing<Vec<i64>>,
+}
+
+impl Clipped {
+    /// Adds this client's share of the noise, against a permit of its own budget.
+    ///
+    /// # Errors
+    /// [`Error::Privacy`] if the permit is of another release or the update is longer than the noise covers.
+    pub fn privatise<R: CryptoRng + ?Sized>(
+        mut self,
+        privacy: &Privacy,
+        permit: Permit,
+        rng: &mut R,
+    ) -> Result<Noised, Error> {
+        privacy.mechanism.privatise(permit, &mut self.values, rng)?;
+        Ok(Noised { model: self.model, values: self.values })
+    }
+
+    /// Lets the update pass as it is, in a run whose configuration has no differential privacy.
+    ///
+    /// # Errors
+    /// [`Error::OutOfTurn`] if the configuration has noise.
+    pub fn without_noise(self, config: &RoundConfig) -> Result<Noised, Error> {
+        if config.privacy().is_some() {
+            return Err(Error::OutOfTurn("an update without noise, in a run that has differential privacy"));
+        }
+        Ok(Noised { model: self.model, values: self.values })
+    }
+}
+
+/// An update that may be protected and sent.
+pub struct Noised {
+    model: Hash,
+    values: Zeroizing<Vec<i64>>,
+}
+
+impl Noised {
+    /// The model it was trained from.
+    pub const fn model(&self) -> Hash {
+        self.model
+    }
+
+    /// The integers, for whoever protects them.
+    pub(crate) fn into_values(self) -> Zeroizing<Vec<i64>> {
+        self.values
+    }
+}
+
+/// A message that the coordinator took into the sum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admitted {
+    /// Whose it is.
+    pub client: ClientId,
+}
+
+/// An opened sum, not yet looked at.
+#[derive(Debug)]
+pub struct Aggregate {
+    round: Round,
+    model: Hash,
+    sum: Sum,
+}
+
+impl Aggregate {
+    /// The sum of a round's updates from `model`.
+    pub(crate) const fn new(round: Round, model: Hash, sum: Sum) -> Self {
+        Self { round, model, sum }
+    }
+
+    /// Checks contributors and range, against the permit of the coordinator's budget for this round.
+    ///
+    /// # Errors
+    /// [`Error::OutOfTurn`] without a permit in a run with differential privacy; [`Error::Privacy`] for a permit of
+    /// another release; [`Error::TooFewContributors`]; [`Error::SumOutOfRange`]; [`Error::SumTooLong`].
+    pub fn verify(self, config: &RoundConfig, permit: Option<Permit>) -> Result<VerifiedAggregate, Error> {
+        match (config.privacy(), permit) {
+            (Some(privacy), Some(permit)) => privacy.mechanism.accept(permit)?,
+            (None, None) => {}
+            _ => return Err(Error::OutOfTurn("a sum is opened with a permit exactly when the run has a budget")),
+        }
+        let Self { round, model, sum } = self;
+        let contributors = sum.contributors.len();
+        if contributors < config.min_survivors() {
+            return Err(Error::TooFewContributors { expected: config.min_survivors(), got: contributors });
+        }
+        let expected = config.plan().shape().parameters();
+        if sum.values.len() != expected {
+            let got = format!("{} entries", sum.values.len());
+            return Err(Error::Malformed { what: "sum", expected: format!("{expected} entries"), got });
+        }
+        let bound = config.entry_bound(contributors);
+        if let Some((index, &value)) = sum.values.iter().enumerate().find(|(_, value)| value.unsigned_abs() > bound) {
+            return Err(Error::SumOutOfRange { index, value, bound, contributors });
+        }
+        let norm = sum.values.iter().map(|&value| (value as f64).powi(2)).sum::<f64>().sqrt();
+        let bound = config.norm_bound(contributors);
+        if norm > bound {
+            return Err(Error::SumTooLong { norm, bound, contributors });
+        }
+        let dropped_bits = config.clip().dropped_bits();
+        Ok(VerifiedAggregate { round, model, values: sum.values, contributors: sum.contributors, dropped_bits })
+    }
+}
+
+/// The only thing a model can be changed by.
+#[derive(Debug)]
+pub struct VerifiedAggregate {
+    round: Round,
+    model: Hash,
+    values: Vec<i64>,
+    contributors: Vec<ClientId>,
+    dropped_bits: u32,
+}
+
+impl VerifiedAggregate {
+    /// The round it is of.
+    pub const fn round(&self) -> Round {
+        self.round
+    }
+
+    /// The model that its updates were trained from.
+    pub const fn model(&self) -> Hash {
+        self.model
+    }
+
+    /// The sum's entries, in units of the message.
+    pub fn values(&self) -> &[i64] {
+        &self.values
+    }
+
+    /// Whose updates the sum holds.
+    pub fn contributors(&self) -> &[ClientId] {
+        &self.contributors
+    }
+
+    /// How many fractional bits of a weight the entries lack.
+    pub const fn dropped_bits(&self) -> u32 {
+        self.dropped_bits
+    }
+}

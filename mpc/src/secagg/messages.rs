@@ -1,0 +1,361 @@
+//! The bodies of the messages and what they hash to.
+
+use curve25519_dalek::Scalar;
+
+use super::members::Members;
+use super::params::Params;
+use crate::MpcError;
+use crate::digest::digest;
+use crate::session::{ClientId, ENVELOPE_OVERHEAD, Envelope, Identity, Kind, Party, SEALED_OVERHEAD, SIGNATURE_LENGTH};
+use crate::wire::Reader;
+
+const SCALAR_LENGTH: usize = 32;
+
+/// Bytes of the two shares, sealed.
+pub(crate) const SEALED_LENGTH: usize = SEALED_OVERHEAD + 2 * SCALAR_LENGTH;
+
+/// Bytes of a sealed share in a list: the other client's id, the ciphertext, the dealer's signature over it.
+pub(crate) const SEALED_ENTRY: usize = 4 + SEALED_LENGTH + SIGNATURE_LENGTH;
+
+const ROSTER_DOMAIN: &str = "cipher-nexus/mpc/secagg/roster/v1";
+const VIEW_DOMAIN: &str = "cipher-nexus/mpc/secagg/view/v1";
+const CLAIM_DOMAIN: &str = "cipher-nexus/mpc/secagg/claim/v1";
+const SEALED_CONTEXT: &str = "sealed share";
+
+/// Step 1, from a client: 96 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Advertise {
+    /// To which peers seal shares.
+    pub(crate) channel: [u8; 32],
+    /// With which peers agree on masks.
+    pub(crate) mask: [u8; 32],
+    /// To the self-mask seed.
+    pub(crate) commitment: [u8; 32],
+}
+
+impl Advertise {
+    pub(crate) const LENGTH: usize = 96;
+
+    pub(crate) fn encode(&self) -> [u8; Self::LENGTH] {
+        let mut bytes = [0; Self::LENGTH];
+        bytes[..32].copy_from_slice(&self.channel);
+        bytes[32..64].copy_from_slice(&self.mask);
+        bytes[64..].copy_from_slice(&self.commitment);
+        bytes
+    }
+
+    pub(crate) fn decode(body: &[u8]) -> Result<Self, MpcError> {
+        let mut reader = Reader::new(body);
+        let advertise = Self {
+            channel: reader.array("channel key")?,
+            mask: reader.array("mask key")?,
+            commitment: reader.array("commitment")?,
+        };
+        reader.finish("bytes after the advertisement")?;
+        Ok(advertise)
+    }
+}
+
+/// Step 1, from the server: the clients' signed advertisements, in ascending order of their ids.
+pub(crate) struct Roster {
+    /// What every later message of a client binds.
+    pub(crate) hash: [u8; 32],
+    /// By client index.
+    pub(crate) keys: Vec<Option<Advertise>>,
+}
+
+impl Roster {
+    const ENTRY: usize = ENVELOPE_OVERHEAD + Advertise::LENGTH;
+
+    /// The message body for envelopes that were already verified.
+    pub(crate) fn encode<'a>(messages: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+        let mut body = vec![0; 4];
+        let mut count = 0_u32;
+        for message in messages {
+            body.extend_from_slice(message);
+            count += 1;
+        }
+        body[..4].copy_from_slice(&count.to_le_bytes());
+        body
+    }
+
+    pub(crate) fn hash(params: &Params, body: &[u8]) -> [u8; 32] {
+        digest(ROSTER_DOMAIN, &[params.hash(), body])
+    }
+
+    /// Verifies every advertisement in the roster and that no X25519 key occurs twice.
+    ///
+    /// `own` is the reader's own message, which must be there unchanged. Keys of low order are found
+    /// when they are used.
+    pub(crate) fn decode(params: &Params, body: &[u8], own: (ClientId, &[u8])) -> Result<Self, MpcError> {
+        let mut reader = Reader::new(body);
+        let count = reader.count("roster", Self::ENTRY)?;
+        let mut keys = vec![None; params.clients().len()];
+        let mut last = None;
+        let mut own_is_there = false;
+        let mut seen = Vec::with_capacity(2 * count);
+        for _ in 0..count {
+            let message = reader.take("advertisement", Self::ENTRY)?;
+            let envelope = params.open(message, Kind::Advertise)?;
+            let Party::Client(id) = envelope.sender else {
+                return Err(MpcError::UnknownSender(envelope.sender));
+            };
+            let index = ascending(params, &mut last, id)?;
+            let advertise = Advertise::decode(envelope.body)?;
+            seen.extend([(advertise.channel, id), (advertise.mask, id)]);
+            own_is_there |= (id, message) == own;
+            keys[index] = Some(advertise);
+        }
+        if !own_is_there {
+            return Err(MpcError::LeftOut(own.0));
+        }
+        seen.sort_unstable();
+        if let Some(pair) = seen.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            return Err(MpcError::DuplicateKey { first: pair[0].1, second: pair[1].1 });
+        }
+        Ok(Self { hash: Self::hash(params, body), keys })
+    }
+}
+
+/// A sealed pair of shares from one client for another, with the dealer's signature, so that neither the server nor
+/// a peer can pass it off as something else.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct SealedShare {
+    pub(crate) ciphertext: [u8; SEALED_LENGTH],
+    pub(crate) signature: [u8; SIGNATURE_LENGTH],
+}
+
+impl SealedShare {
+    pub(crate) fn sign(associated: &[u8], ciphertext: [u8; SEALED_LENGTH], dealer: &Identity) -> Self {
+        let signature = dealer.sign(SEALED_CONTEXT, &[associated, &ciphertext].concat());
+        Self { ciphertext, signature }
+    }
+
+    pub(crate) fn verify(&self, params: &Params, associated: &[u8], dealer: usize) -> Result<(), MpcError> {
+        let (id, key) = params.clients()[dealer];
+        let signed = [associated, &self.ciphertext].concat();
+        if key.verify(SEALED_CONTEXT, &signed, &self.signature) {
+            Ok(())
+        } else {
+            Err(MpcError::BadSignature(Party::Client(id)))
+        }
+    }
+
+    /// (H(P), session, round, from, to, roster): what a ciphertext is bound to.
+    pub(crate) fn associated(params: &Params, from: ClientId, to: ClientId, roster: &[u8; 32]) -> Vec<u8> {
+        [
+            &params.hash()[..],
+            &params.session().0,
+            &params.round().0.to_le_bytes(),
+            &from.0.to_le_bytes(),
+            &to.0.to_le_bytes(),
+            roster,
+        ]
+        .concat()
+    }
+
+    /// The two shares as the plaintext to be sealed.
+    pub(crate) fn plaintext(mask_key: Scalar, self_mask: Scalar) -> [u8; 2 * SCALAR_LENGTH] {
+        let mut bytes = [0; 2 * SCALAR_LENGTH];
+        bytes[..SCALAR_LENGTH].copy_from_slice(mask_key.as_bytes());
+        bytes[SCALAR_LENGTH..].copy_from_slice(self_mask.as_bytes());
+        bytes
+    }
+
+    pub(crate) fn parse(plaintext: &[u8]) -> Result<(Scalar, Scalar), MpcError> {
+        let mut reader = Reader::new(plaintext);
+        let shares = (scalar(&mut reader)?, scalar(&mut reader)?);
+        reader.finish("bytes after the shares")?;
+        Ok(shares)
+    }
+}
+
+/// Step 2, both ways: sealed shares with the id of the other client (the recipient on the way up, the dealer on the
+/// way down), in ascending order.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct SealedShares {
+    pub(crate) roster: [u8; 32],
+    pub(crate) entries: Vec<(ClientId, SealedShare)>,
+}
+
+impl SealedShares {
+    pub(crate) fn encode<'a>(
+        roster: &[u8; 32],
+        entries: impl ExactSizeIterator<Item = (ClientId, &'a SealedShare)>,
+    ) -> Vec<u8> {
+        let mut body = Vec::with_capacity(36 + entries.len() * SEALED_ENTRY);
+        body.extend_from_slice(roster);
+        body.extend_from_slice(&(entries.len() as u32).to_le_bytes());
+        for (id, share) in entries {
+            body.extend_from_slice(&id.0.to_le_bytes());
+            body.extend_from_slice(&share.ciphertext);
+            body.extend_from_slice(&share.signature);
+        }
+        body
+    }
+
+    pub(crate) fn decode(params: &Params, body: &[u8]) -> Result<Self, MpcError> {
+        let mut reader = Reader::new(body);
+        let roster = reader.array("roster hash")?;
+        let count = reader.count("sealed shares", SEALED_ENTRY)?;
+        let mut last = None;
+        let mut entries = Vec::with_capacity(count);
+        for _ in 0..count {
+            let id = ClientId(reader.number("client id")?);
+            ascending(params, &mut last, id)?;
+            let share = SealedShare {
+                ciphertext: reader.array("sealed share")?,
+                signature: reader.array("signature of a sealed share")?,
+            };
+            entries.push((id, share));
+        }
+        Ok(Self { roster, entries })
+    }
+}
+
+/// What a client has seen when it masks: the roster and U₁, the clients that shared.
+pub(crate) fn view_hash(params: &Params, roster: &[u8; 32], sharers: &Members) -> [u8; 32] {
+    digest(VIEW_DOMAIN, &[params.hash(), roster, &sharers.encode()])
+}
+
+/// Step 3, from a client: the view, then the packed vector.
+pub(crate) struct MaskedVector<'a> {
+    pub(crate) view: [u8; 32],
+    pub(crate) packed: &'a [u8],
+}
+
+impl<'a> MaskedVector<'a> {
+    pub(crate) fn decode(params: &Params, body: &'a [u8]) -> Result<Self, MpcError> {
+        let mut reader = Reader::new(body);
+        let view = reader.array("view")?;
+        let packed = reader.rest();
+        params.modulus_bits().check_packed(packed, params.length())?;
+        Ok(Self { view, packed })
+    }
+}
+
+/// Step 3, from the server: U₂, the clients whose vectors are summed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    pub(crate) view: [u8; 32],
+    pub(crate) survivors: Members,
+}
+
+impl Claim {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        [&self.view[..], &self.survivors.encode()].concat()
+    }
+
+    pub(crate) fn decode(params: &Params, body: &[u8]) -> Result<Self, MpcError> {
+        let mut reader = Reader::new(body);
+        let view = reader.array("view")?;
+        let survivors = Members::decode(params, reader.rest())?;
+        Ok(Self { view, survivors })
+    }
+
+    /// What clients sign in step 4.
+    pub(crate) fn hash(&self, params: &Params) -> [u8; 32] {
+        digest(CLAIM_DOMAIN, &[params.hash(), &self.view, &self.survivors.encode()])
+    }
+}
+
+/// Step 4, from the server: the signatures of the clients' consent envelopes, whose other fields the reader knows.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Quorum {
+    pub(crate) claim: [u8; 32],
+    pub(crate) signatures: Vec<(ClientId, [u8; SIGNATURE_LENGTH])>,
+}
+
+impl Quorum {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut body = self.claim.to_vec();
+        body.extend_from_slice(&(self.signatures.len() as u32).to_le_bytes());
+        for (id, signature) in &self.signatures {
+            body.extend_from_slice(&id.0.to_le_bytes());
+            body.extend_from_slice(signature);
+        }
+        body
+    }
+
+    pub(crate) fn decode(params: &Params, body: &[u8]) -> Result<Self, MpcError> {
+        let mut reader = Reader::new(body);
+        let claim = reader.array("claim hash")?;
+        let count = reader.count("quorum", 4 + SIGNATURE_LENGTH)?;
+        let mut last = None;
+        let mut signatures = Vec::with_capacity(count);
+        for _ in 0..count {
+            let id = ClientId(reader.number("client id")?);
+            ascending(params, &mut last, id)?;
+            signatures.push((id, reader.array("signature of a consent")?));
+        }
+        Ok(Self { claim, signatures })
+    }
+
+    pub(crate) fn verify(&self, params: &Params) -> Result<(), MpcError> {
+        self.signatures.iter().try_for_each(|(id, signature)| {
+            params.verify(&Envelope::rebuild(
+                Party::Client(*id),
+                Kind::Consent,
+                *params.hash(),
+                &self.claim,
+                *signature,
+            ))
+        })
+    }
+}
+
+/// What a client reveals about a peer: never both.
+#[derive(Clone, Copy)]
+pub(crate) enum Release {
+    /// Its share of the peer's self-mask seed: the peer's vector is counted.
+    SelfMask(Scalar),
+    /// Its share of the peer's mask key: the peer dropped.
+    MaskKey(Scalar),
+}
+
+impl Release {
+    const LENGTH: usize = 1 + SCALAR_LENGTH;
+
+    /// Step 5, from a client: the claim and one release for each client of U₁, in ascending order.
+    pub(crate) fn encode_all(claim: &[u8; 32], releases: &[Self]) -> Vec<u8> {
+        let mut body = Vec::with_capacity(32 + releases.len() * Self::LENGTH);
+        body.extend_from_slice(claim);
+        for release in releases {
+            let (tag, scalar) = match release {
+                Self::SelfMask(scalar) => (1, scalar),
+                Self::MaskKey(scalar) => (2, scalar),
+            };
+            body.push(tag);
+            body.extend_from_slice(scalar.as_bytes());
+        }
+        body
+    }
+
+    pub(crate) fn decode_all(body: &[u8], count: usize) -> Result<([u8; 32], Vec<Self>), MpcError> {
+        let mut reader = Reader::new(body);
+        let claim = reader.array("claim hash")?;
+        let releases = (0..count)
+            .map(|_| match reader.byte("release")? {
+                1 => scalar(&mut reader).map(Self::SelfMask),
+                2 => scalar(&mut reader).map(Self::MaskKey),
+                _ => Err(MpcError::Malformed { what: "kind of a release" }),
+            })
+            .collect::<Result<_, _>>()?;
+        reader.finish("bytes after the releases")?;
+        Ok((claim, releases))
+    }
+}
+
+/// The index of a registered client whose id is above the last one's.
+fn ascending(params: &Params, last: &mut Option<ClientId>, id: ClientId) -> Result<usize, MpcError> {
+    if last.is_some_and(|last| last >= id) {
+        return Err(MpcError::Malformed { what: "clients in ascending order" });
+    }
+    *last = Some(id);
+    params.client_index(id).ok_or(MpcError::UnknownSender(Party::Client(id)))
+}
+
+fn scalar(reader: &mut Reader<'_>) -> Result<Scalar, MpcError> {
+    Option::from(Scalar::from_canonical_bytes(reader.array("scalar")?))
+        .ok_or(MpcError::Malformed { what: "a scalar below the group order" })
+}
