@@ -5,10 +5,10 @@ use std::fmt;
 use nexus_mpc::session::{ClientId, Round};
 use serde::{Deserialize, Serialize};
 
+use crate::Error;
 use crate::config::{Protection, Settings};
 use crate::error::ConfigError;
 use crate::protect::Phase;
-use crate::Error;
 
 /// A cheat, by one client or by the coordinator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,16 +53,19 @@ impl Attack {
         Ok(())
     }
 
-    /// How often honest parties are to find it.
-    pub const fn incidents(self) -> usize {
+    /// Whether these incidents are exactly what honest parties should have found: everyone who is to blame, nobody else.
+    pub fn is_caught_by<'a>(self, incidents: impl Iterator<Item = &'a Incident>) -> bool {
+        let client = Accused::Party(Party::Client(Self::CLIENT));
+        let accused: Vec<Accused> = incidents.map(|incident| incident.accused).collect();
         match self {
-            // Once on the wire, once in the sum.
-            Self::Overflow => 2,
-            _ => 1,
+            // Once on the wire, where it has a name, and once in the sum, where it has none.
+            Self::Overflow => matches!(accused[..], [first, Accused::OneOf(_)] if first == client),
+            Self::Replay => accused == [client],
+            Self::InconsistentModel | Self::DoubleRelease => accused == [Accused::Party(Party::Coordinator)],
         }
     }
 
-    /// The first and the last round that it needs.
+    /// The last round that it needs.
     pub const fn last_round(self) -> Round {
         match self {
             Self::Overflow | Self::Replay => Round(2),

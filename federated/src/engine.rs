@@ -170,6 +170,15 @@ impl Engine {
             rogue.close(phase);
             report.phases.push(PhaseMetrics { phase, clients_ms, coordinator_ms, answers: count, sent, received });
             coordinator_ms = 0.0;
+            // Whose message was not taken has no further part in the round.
+            for effect in &effects {
+                if let Effect::Rejected { client, .. } = effect
+                    && !rogue.hides_rejection(*client)
+                {
+                    let index = self.participants.iter().position(|participant| participant.client() == *client);
+                    index.into_iter().for_each(|index| seats[index].present = false);
+                }
+            }
             effects = conclude(effects, &rogue, &mut report);
         }
         if let Some(claim) = rogue.second_claim.take() {
@@ -193,11 +202,7 @@ impl Engine {
             let leaves = leaves.then(|| phases.get(point).copied()).flatten();
             // The part that an attack needs is not lost to chance.
             let acts = self.attack.is_some() && client == Attack::CLIENT;
-            Seat {
-                rng: self.seed.stream("round", client, round),
-                leaves: leaves.filter(|_| !acts),
-                present: true,
-            }
+            Seat { rng: self.seed.stream("round", client, round), leaves: leaves.filter(|_| !acts), present: true }
         };
         self.participants.iter().map(seat).collect()
     }
@@ -291,7 +296,11 @@ impl Engine {
         // Only if every one refuses is the cheat caught.
         if let (Some((client, error)), true) = (refusals.first(), refusals.len() == answers.len()) {
             let mut incident = refused(report.round, Phase::Release, *client, error);
-            incident.reason = format!("asked about a second survivor set, {} of {} clients refused: {error}", refusals.len(), answers.len());
+            incident.reason = format!(
+                "asked about a second survivor set, {} of {} clients refused: {error}",
+                refusals.len(),
+                answers.len()
+            );
             report.incidents.push(incident);
         }
     }
@@ -303,8 +312,7 @@ fn conclude(effects: Vec<Effect>, rogue: &Rogue, report: &mut RoundReport) -> Ve
     for effect in effects {
         match effect {
             Effect::Rejected { client, phase, reason } => {
-                // A coordinator that cheats does not write down what its own cheat makes fail.
-                if rogue.other_start.is_none() || client != Attack::CLIENT {
+                if !rogue.hides_rejection(client) {
                     report.incidents.push(Incident {
                         round: report.round,
                         phase,
@@ -323,9 +331,7 @@ fn conclude(effects: Vec<Effect>, rogue: &Rogue, report: &mut RoundReport) -> Ve
                     Error::SumOutOfRange { contributors, .. } | Error::SumTooLong { contributors, .. } => {
                         Some(Accused::OneOf(contributors))
                     }
-                    Error::Aggregation(MpcError::Unrecoverable(client)) => {
-                        Some(Accused::Party(Party::Client(client)))
-                    }
+                    Error::Aggregation(MpcError::Unrecoverable(client)) => Some(Accused::Party(Party::Client(client))),
                     _ => None,
                 };
                 report.aborted = Some(reason.to_string());
@@ -351,7 +357,7 @@ fn refused(round: Round, phase: Phase, client: ClientId, error: &Error) -> Incid
             (Party::Client(*peer), error.to_string())
         }
         Error::Aggregation(MpcError::ParamsMismatch { .. }) => {
-            (Party::Coordinator, format!("its peers were shown another model, configuration or round: {error}"))
+            (Party::Coordinator, format!("it was shown another model, configuration or round than the others: {error}"))
         }
         _ => (Party::Coordinator, error.to_string()),
     };
@@ -408,6 +414,11 @@ impl Rogue {
             Some(Attack::Replay) | None => {}
         }
         Ok(rogue)
+    }
+
+    /// A coordinator that cheats does not act on what its own cheat makes fail.
+    fn hides_rejection(&self, client: ClientId) -> bool {
+        self.other_start.is_some() && client == Attack::CLIENT
     }
 
     /// The second state hears what the coordinator hears, but for the victim's masked message.

@@ -3,8 +3,8 @@ use std::path::{Path, PathBuf};
 use nexus_circuits::CircuitError;
 use nexus_circuits::reference::TrainError;
 use nexus_dp::DpError;
-use nexus_mpc::session::{ClientId, Round};
 use nexus_mpc::MpcError;
+use nexus_mpc::session::{ClientId, Round};
 use thiserror::Error;
 
 use crate::Hash;
@@ -53,7 +53,9 @@ pub enum Error {
         max: f64,
     },
     /// A product could leave the integers that `f64` holds exactly.
-    #[error("the {accumulator} accumulator can reach {bound}, which double precision does not hold exactly; allowed is below 2^53")]
+    #[error(
+        "the {accumulator} accumulator can reach {bound}, which double precision does not hold exactly; allowed is below 2^53"
+    )]
     NotExact {
         /// Which product, by layer.
         accumulator: String,
@@ -137,7 +139,9 @@ pub enum Error {
     #[error("{0} is not of this session")]
     UnknownClient(ClientId),
     /// The privacy budget does not hold another round.
-    #[error("the privacy budget holds no further round: ε is {spent:.3} of {allowed:.3} at δ = {delta:e}, and a round more would make it {next:.3}")]
+    #[error(
+        "the privacy budget holds no further round: ε is {spent:.3} of {allowed:.3} at δ = {delta:e}, and a round more would make it {next:.3}"
+    )]
     BudgetExhausted {
         /// ε spent.
         spent: f64,

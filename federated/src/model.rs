@@ -26,13 +26,18 @@ impl Model {
     /// The most bytes a checkpoint may have.
     const MAX_CHECKPOINT: u64 = 4 << 30;
 
-    /// A fresh network: weights and biases uniform in ±1/√inputs (LeCun et al. 1998, §4.6, up to a factor √3).
+    /// A fresh network: the last layer zero, weights and biases before it uniform in ±√(6/inputs) (He et al. 2015, §2.2).
     ///
-    /// The generator is ours since candle's CPU generator cannot be seeded.
+    /// A zero last layer begins at no opinion, so that no clipped update is spent on unlearning a random one. The
+    /// generator is ours since candle's CPU generator cannot be seeded.
+    ///
+    /// # Errors
+    /// [`Error::WeightOutOfRange`] if the format does not hold weights of this size.
     pub fn initial<R: Rng + ?Sized>(shape: &Shape, format: FixedPoint, rng: &mut R) -> Result<Self, Error> {
         let mut reals = Vec::with_capacity(shape.parameters());
         for layer in shape.layers() {
-            let scale = (layer.inputs as f64).sqrt().recip();
+            let last = layer.index + 1 == shape.depth();
+            let scale = if last { 0.0 } else { (6.0 / layer.inputs as f64).sqrt() };
             // 53 random bits in [0, 1).
             let mut uniform = || (rng.next_u64() >> 11) as f64 * f64::from(-53).exp2();
             reals.extend((0..layer.parameters()).map(|_| (2.0 * uniform() - 1.0) * scale));
@@ -243,8 +248,13 @@ mod tests {
         let builder = VarBuilder::from_varmap(&variables, DType::F32, &Device::Cpu);
         candle_nn::linear(4, 3, builder.pp("layer0")).unwrap();
         candle_nn::linear(3, 2, builder.pp("layer1")).unwrap();
-        let tensors: HashMap<_, _> =
-            variables.data().lock().unwrap().iter().map(|(name, var)| (name.clone(), var.as_tensor().clone())).collect();
+        let tensors: HashMap<_, _> = variables
+            .data()
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|(name, var)| (name.clone(), var.as_tensor().clone()))
+            .collect();
         let shape = "4-3-2".parse().unwrap();
         let model = Model::from_tensors(&shape, FixedPoint::V1, &tensors).unwrap();
         let weight = tensors["layer1.weight"].to_vec2::<f32>().unwrap();
@@ -258,7 +268,8 @@ mod tests {
     fn tensors_that_are_missing_left_over_or_not_finite_are_refused() {
         let shape: Shape = "3-2".parse().unwrap();
         let good: HashMap<_, _> = model("3-2", 3).to_tensors().unwrap().into_iter().collect();
-        let load = |tensors: &HashMap<String, Tensor>| Model::from_tensors(&shape, FixedPoint::V1, tensors).unwrap_err();
+        let load =
+            |tensors: &HashMap<String, Tensor>| Model::from_tensors(&shape, FixedPoint::V1, tensors).unwrap_err();
         let mut missing = good.clone();
         missing.remove("layer0.bias");
         assert!(load(&missing).to_string().contains("layer0.bias"));

@@ -9,12 +9,13 @@ use crate::config::{Mechanism, Protection};
 use crate::protect::Phase;
 use crate::run::{Outcome, RoundRecord, Summary};
 use plot::{Bars, Lines, Series};
+use plotters::chart::SeriesLabelPosition;
 
 const STYLE: &str = "
 :root { color-scheme: light; --ink: #1b2430; --quiet: #5b6775; --line: #d9dfe6; --paper: #fff; --tint: #f5f7f9; --bad: #b3261e; --good: #1c6b3f }
 * { box-sizing: border-box }
 body { margin: 0; background: var(--tint); color: var(--ink); font: 16px/1.5 system-ui, sans-serif }
-main { max-width: 64rem; margin: 0 auto; padding: 2rem 1.25rem 4rem }
+main { max-width: 72rem; margin: 0 auto; padding: 2rem 1.25rem 4rem }
 h1 { font-size: 1.6rem; margin: 0 } h2 { font-size: 1.1rem; margin: 2.25rem 0 .6rem }
 p { margin: .4rem 0; max-width: 46rem } .quiet { color: var(--quiet) }
 .numbers { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .75rem; margin: 1.25rem 0 }
@@ -60,6 +61,7 @@ pub fn html(summary: &Summary) -> Result<String, Error> {
                 h2 { "Plots" }
                 div class="plots" { (plots(summary)?) }
                 h2 { "Rounds" }
+                p class="quiet" { "Bytes are means over all clients; times are wall clock on this machine." }
                 (rounds(summary))
                 h2 { "Refusals" }
                 (incidents(summary))
@@ -138,19 +140,33 @@ fn plots(summary: &Summary) -> Result<Markup, Error> {
     }
     let mut figures = vec![(
         "Test accuracy, %",
-        Lines { series: accuracy, limit: None, ceiling: Some(100.0), x: "round" }.svg()?,
+        Lines {
+            series: accuracy,
+            limit: None,
+            ceiling: Some(100.0),
+            x: "round",
+            legend: SeriesLabelPosition::LowerRight,
+        }
+        .svg()?,
     )];
     if summary.epsilon().is_some() {
         let points = from_start(rounds(&|record| record.epsilon.unwrap_or_default()), 0.0);
         let limit = Some(("budget", summary.settings.privacy.epsilon));
         let series = vec![Series { name: "ε spent", points }];
-        figures.push(("Privacy cost ε", Lines { series, limit, ceiling: None, x: "round" }.svg()?));
+        figures.push((
+            "Privacy cost ε",
+            Lines { series, limit, ceiling: None, x: "round", legend: SeriesLabelPosition::LowerRight }.svg()?,
+        ));
     }
     let contributors = Series { name: "in the sum", points: rounds(&|record| record.report.contributors.len() as f64) };
     let left = Series { name: "left", points: rounds(&|record| record.report.left.len() as f64) };
     let limit = Some(("fewest allowed", summary.min_survivors as f64));
     let ceiling = Some(summary.settings.training.clients as f64);
-    figures.push(("Clients", Lines { series: vec![contributors, left], limit, ceiling, x: "round" }.svg()?));
+    figures.push((
+        "Clients",
+        Lines { series: vec![contributors, left], limit, ceiling, x: "round", legend: SeriesLabelPosition::MiddleLeft }
+            .svg()?,
+    ));
 
     let phases = phases(summary);
     let clients = summary.settings.training.clients as f64;
@@ -207,7 +223,7 @@ fn rounds(summary: &Summary) -> Markup {
         div class="scroll" { table {
             thead { tr {
                 th { "round" } th { "accuracy" } th { "without noise" } th { "ε" } th { "in the sum" } th { "left" }
-                th { "sent a client" } th { "received a client" } th { "clients" } th { "coordinator" } th class="text" { "outcome" }
+                th { "sent" } th { "received" } th { "clients" } th { "server" } th class="text" { "outcome" }
             } }
             tbody { @for (index, record) in summary.rounds.iter().enumerate() {
                 @let total = |value: &dyn Fn(&crate::engine::PhaseMetrics) -> f64| record.report.phases.iter().map(value).sum::<f64>();
@@ -267,8 +283,9 @@ fn promises(summary: &Summary) -> Markup {
         }
         @match summary.settings.aggregation.protect {
             Protection::Secagg => p {
-                "The coordinator saw sums of at least " (summary.min_survivors) " updates. It can open a single one only with more than "
-                (summary.min_survivors - summary.honest) " corrupt clients; " (summary.threshold) " shares open a client's secret."
+                "The coordinator saw sums of at least " (summary.min_survivors) " updates and no single one, even if it deviates from the protocol and "
+                (summary.min_survivors - summary.honest) " clients collude with it; " (summary.threshold) " of "
+                (summary.settings.training.clients) " shares open a client's secret."
             },
             Protection::Plain => p class="bad" { "The coordinator saw every update." },
         }

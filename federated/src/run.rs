@@ -26,13 +26,13 @@ use nexus_dp::account::Rho;
 use nexus_mpc::journal::{Journal, MemoryJournal};
 use nexus_mpc::session::Round;
 
+use crate::Error;
 use crate::attack::Attack;
 use crate::config::{Mechanism, Protection, Settings};
 use crate::engine::RoundReport;
 use crate::model::Model;
 use crate::protect::Phase;
 use crate::simulation::Simulation;
-use crate::Error;
 
 /// What a run tells while it goes on.
 pub trait Observer {
@@ -150,7 +150,12 @@ fn resume(simulation: &mut Simulation, summary: &mut Summary, directory: &Direct
     let path = directory.checkpoint_path(last.report.round);
     let model = Model::load(&path, &shape, format)?;
     if model.hash() != last.report.model {
-        let reason = format!("model {}, but the record's round {} ended at {}", model.hash(), last.report.round.0, last.report.model);
+        let reason = format!(
+            "model {}, but the record's round {} ended at {}",
+            model.hash(),
+            last.report.round.0,
+            last.report.model
+        );
         return Err(Error::file(&path, reason));
     }
     let spent = Rho::from_units(last.spent.unwrap_or(0));

@@ -218,9 +218,12 @@ pub enum MpcError {
     Unrecoverable(ClientId),
 }
 
+/// The first bytes of a hash, enough for a person to tell two apart.
 fn hex(bytes: &[u8; 32]) -> String {
-    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
+    let mut text = bytes[..8].iter().fold(String::with_capacity(19), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
-    })
+    });
+    text.push('…');
+    text
 }

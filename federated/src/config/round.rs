@@ -196,7 +196,9 @@ impl RoundConfig {
             return Err(ConfigError::new(
                 "training.clients",
                 self.clients,
-                format!("clients whose clipped updates and noise, ±{bound} an entry, fit {MAX} bits with one to spare; lower privacy.fraction_bits or privacy.clip"),
+                format!(
+                    "clients whose clipped updates and noise, ±{bound} an entry, fit {MAX} bits with one to spare; lower privacy.fraction_bits or privacy.clip"
+                ),
             ));
         }
         let bits = given.unwrap_or(least);

@@ -172,7 +172,7 @@ impl Default for ModelSettings {
 
 impl Default for TrainingSettings {
     fn default() -> Self {
-        Self { clients: 100, rounds: 8, steps: 5, batch: 16, rate_shift: 4 }
+        Self { clients: 100, rounds: 16, steps: 10, batch: 16, rate_shift: 3 }
     }
 }
 

@@ -59,7 +59,9 @@ impl ClientProtocol for SecaggClient {
                 (ClientState::Signed(client), reply)
             }
             ClientState::Signed(client) => (ClientState::Over, client.release(bytes, journal)?),
-            ClientState::Over => return Err(Error::OutOfTurn("this round's one release has been made, or the round was left")),
+            ClientState::Over => {
+                return Err(Error::OutOfTurn("this round's one release has been made, or the round was left"));
+            }
         };
         self.state = state;
         Ok(reply)

@@ -23,6 +23,8 @@ pub(super) struct Lines<'a> {
     /// The top of the vertical axis; left out: a tenth above the greatest value.
     pub(super) ceiling: Option<f64>,
     pub(super) x: &'a str,
+    /// Where the legend covers nothing.
+    pub(super) legend: SeriesLabelPosition,
 }
 
 impl Lines<'_> {
@@ -67,7 +69,7 @@ impl Lines<'_> {
             }
             chart
                 .configure_series_labels()
-                .position(SeriesLabelPosition::LowerRight)
+                .position(self.legend.clone())
                 .background_style(WHITE.mix(0.85))
                 .border_style(GRID)
                 .label_font(FONT)

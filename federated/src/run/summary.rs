@@ -126,9 +126,9 @@ impl Summary {
         self.rounds.iter().filter(|record| record.report.aborted.is_some()).count()
     }
 
-    /// Whether honest parties found the cheat that was played, as often as it was; nothing if none was.
+    /// Whether honest parties found the cheat that was played, and blamed nobody else; nothing if none was.
     pub fn caught(&self) -> Option<bool> {
-        self.attack.map(|attack| self.incidents().count() >= attack.incidents())
+        self.attack.map(|attack| attack.is_caught_by(self.incidents()))
     }
 
     /// Mean bytes that a client sends and receives in a round, over all clients and rounds.

@@ -38,9 +38,9 @@ impl FloatSgd {
             let rows: Vec<usize> = batch.iter().map(|&index| index as usize).collect();
             let inputs = images(data, &rows)?;
             let classes = data.classes();
-            let targets = rows
-                .iter()
-                .flat_map(|&row| (0..classes).map(move |class| f32::from(u8::from(class == usize::from(data.label(row))))));
+            let targets = rows.iter().flat_map(|&row| {
+                (0..classes).map(move |class| f32::from(u8::from(class == usize::from(data.label(row)))))
+            });
             let targets = Tensor::from_vec(targets.collect::<Vec<_>>(), (rows.len(), classes), &Device::Cpu)?;
             let loss = ((self.outputs(&inputs)? - targets)?.sqr()?.sum_all()? * (0.5 / rows.len() as f64))?;
             let gradients = loss.backward()?;

@@ -47,8 +47,8 @@ impl Advertise {
     pub(crate) fn decode(body: &[u8]) -> Result<Self, MpcError> {
         let mut reader = Reader::new(body);
         let advertise = Self {
-            channel: reader.array("channel key")?,
-            mask: reader.array("mask key")?,
+            channel: x25519_key(&mut reader, "channel key")?,
+            mask: x25519_key(&mut reader, "mask key")?,
             commitment: reader.array("commitment")?,
         };
         reader.finish("bytes after the advertisement")?;
@@ -353,6 +353,17 @@ fn ascending(params: &Params, last: &mut Option<ClientId>, id: ClientId) -> Resu
     }
     *last = Some(id);
     params.client_index(id).ok_or(MpcError::UnknownSender(Party::Client(id)))
+}
+
+/// A u-coordinate below p = 2²⁵⁵ − 19. RFC 7748 reads other bytes too, but then one key would have several encodings,
+/// and comparing bytes would not find it twice.
+fn x25519_key(reader: &mut Reader<'_>, what: &'static str) -> Result<[u8; 32], MpcError> {
+    let key: [u8; 32] = reader.array(what)?;
+    let above_p = key[31] == 0x7f && key[1..31].iter().all(|byte| *byte == 0xff) && key[0] >= 0xed;
+    if key[31] & 0x80 != 0 || above_p {
+        return Err(MpcError::Malformed { what });
+    }
+    Ok(key)
 }
 
 fn scalar(reader: &mut Reader<'_>) -> Result<Scalar, MpcError> {

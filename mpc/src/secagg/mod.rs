@@ -35,6 +35,7 @@ mod client;
 mod keys;
 mod members;
 mod messages;
+mod opening;
 mod params;
 mod server;
 #[cfg(test)]

@@ -164,7 +164,7 @@ impl Params {
         ENVELOPE_OVERHEAD + roster.max(sealed).max(masked)
     }
 
-    /// The ids again, as a builder, for the parameters of another round.
+    /// The parameters as a builder, to make those of another round from.
     pub fn to_builder(&self) -> ParamsBuilder {
         self.fields.clone()
     }

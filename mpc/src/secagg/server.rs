@@ -2,21 +2,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use curve25519_dalek::Scalar;
-#[cfg(feature = "parallel")]
-use rayon::prelude::*;
-
-use super::client::pair_sign;
-use super::keys::{MaskKey, PairSecret, SelfMask, is_low_order};
+use super::keys::is_low_order;
 use super::members::Members;
 use super::messages::{Advertise, Claim, MaskedVector, Quorum, Release, Roster, SealedShare, SealedShares, view_hash};
+use super::opening::{Opening, Released};
 use super::params::Params;
 use super::{Inboxes, Phase, check_enough};
 use crate::MpcError;
 use crate::digest::digest;
-use crate::mask::{Mask, Sign, apply};
 use crate::session::{ClientId, Envelope, Identity, Kind, Party};
-use crate::share::{Lagrange, Point, Share};
 
 const TRANSCRIPT_DOMAIN: &str = "cipher-nexus/mpc/secagg/transcript/v1";
 
@@ -64,17 +58,8 @@ pub struct Signing {
 pub struct Releasing {
     opening: Opening,
     signers: Members,
-    /// By holder; then one share for each client of U₁, in ascending order.
-    received: Vec<Option<Vec<Share<Scalar>>>>,
-}
-
-/// What the last two phases need to open the sum.
-struct Opening {
-    keys: Vec<Option<Advertise>>,
-    sharers: Members,
-    survivors: Members,
-    claim: [u8; 32],
-    sums: Vec<u32>,
+    /// By holder.
+    received: Vec<Option<Released>>,
 }
 
 /// The sum of the vectors of `contributors`, and a hash of how it came about.
@@ -120,7 +105,7 @@ impl<S> Server<S> {
         let Party::Client(id) = envelope.sender else {
             return Err(MpcError::UnknownSender(envelope.sender));
         };
-        if envelope.kind < due {
+        if envelope.kind < due && envelope.kind.is_from_client() {
             return Err(MpcError::Late { client: id, got: envelope.kind });
         }
         if envelope.kind != due {
@@ -423,16 +408,7 @@ impl Server<Releasing> {
         if claim != opening.claim {
             return Err(rejected(id, MpcError::ClaimMismatch));
         }
-        let point = Point::of_index(index);
-        let shares = opening
-            .sharers
-            .indices()
-            .zip(releases)
-            .map(|(about, release)| match (release, opening.survivors.contains(about)) {
-                (Release::SelfMask(value), true) | (Release::MaskKey(value), false) => Ok(Share::new(point, value)),
-                _ => Err(MpcError::WrongRelease { client: id, about: self.params.client_id(about) }),
-            })
-            .collect::<Result<_, _>>()?;
+        let shares = opening.check(&self.params, index, releases)?;
         self.state.received[index] = Some(shares);
         Ok(id)
     }
@@ -451,65 +427,20 @@ impl Server<Releasing> {
         let present = self.state.received.iter().flatten().count();
         check_enough(Phase::Releasing, present, self.params.threshold())?;
         let Self { params, transcript, state, .. } = self;
-        let Opening { keys, sharers, survivors, mut sums, .. } = state.opening;
-        let holders: Vec<(Point, &Vec<Share<Scalar>>)> = state
-            .received
-            .iter()
-            .enumerate()
-            .filter_map(|(index, shares)| Some((Point::of_index(index), shares.as_ref()?)))
-            .take(params.threshold())
-            .collect();
-        let points: Vec<Point> = holders.iter().map(|(point, _)| *point).collect();
-        let lagrange = Lagrange::new(&points)?;
-        let reconstruct = |rank: usize| {
-            let shares: Vec<Share<Scalar>> =
-                holders.iter().map(|(point, shares)| Share::new(*point, shares[rank].value())).collect();
-            lagrange.reconstruct(&shares)
-        };
-
-        let mut self_masks = Vec::with_capacity(survivors.count());
-        let mut dropped_keys = Vec::new();
-        for (rank, index) in sharers.indices().enumerate() {
-            let id = params.client_id(index);
-            let advertised = keys[index].expect("a sharer is in the roster");
-            let secret = reconstruct(rank)?;
-            if survivors.contains(index) {
-                let self_mask = SelfMask::from_scalar(secret);
-                if self_mask.commitment(&params, id) != advertised.commitment {
-                    return Err(MpcError::Unrecoverable(id));
-                }
-                self_masks.push(Mask { seed: self_mask.seed(&params, id), sign: Sign::Minus });
-            } else {
-                let key = MaskKey::from_scalar(secret).exchange_key(&params);
-                if x25519_dalek::PublicKey::from(&key).to_bytes() != advertised.mask {
-                    return Err(MpcError::Unrecoverable(id));
-                }
-                dropped_keys.push((index, key));
-            }
-        }
-
-        apply(&self_masks, &mut sums);
-        let survivors: Vec<usize> = survivors.indices().collect();
-        for (dropped, key) in &dropped_keys {
-            let masks = for_each_survivor(&survivors, |survivor| {
-                let other = keys[survivor].expect("a survivor is in the roster").mask;
-                let (one, two) = (params.client_id(*dropped), params.client_id(survivor));
-                let pair = PairSecret::agree(key, &other).expect("keys of low order were refused when they came");
-                Mask { seed: pair.seed(&params, one, two), sign: pair_sign(survivor, *dropped).flipped() }
-            });
-            apply(&masks, &mut sums);
-        }
+        let survivors = state.opening.survivors.clone();
+        let released: Vec<&Released> = state.received.iter().flatten().take(params.threshold()).collect();
+        let sums = state.opening.strip(&params, &released)?;
 
         let bits = params.modulus_bits();
         let mut packed = vec![0; bits.packed_length(sums.len())];
         bits.pack(&sums, &mut packed);
-        let contributors: Vec<ClientId> = survivors.iter().map(|index| params.client_id(*index)).collect();
-        let dropped =
-            params.clients().iter().map(|(id, _)| *id).filter(|id| contributors.binary_search(id).is_err()).collect();
+        let (contributors, dropped) =
+            (0..params.clients().len()).partition::<Vec<usize>, _>(|index| survivors.contains(*index));
+        let ids = |indices: Vec<usize>| indices.into_iter().map(|index| params.client_id(index)).collect();
         Ok(Sum {
             values: sums.iter().map(|word| bits.centred(*word)).collect(),
-            contributors,
-            dropped,
+            contributors: ids(contributors),
+            dropped: ids(dropped),
             transcript: chain(&transcript, "sum", &packed),
         })
     }
@@ -525,13 +456,6 @@ fn missing<T>(received: &[Option<T>]) -> impl Iterator<Item = usize> + '_ {
 
 fn rejected(client: ClientId, reason: MpcError) -> MpcError {
     MpcError::Rejected { sender: Party::Client(client), reason: Box::new(reason) }
-}
-
-fn for_each_survivor(survivors: &[usize], mask: impl Fn(usize) -> Mask + Sync) -> Vec<Mask> {
-    #[cfg(feature = "parallel")]
-    return survivors.par_iter().map(|index| mask(*index)).collect();
-    #[cfg(not(feature = "parallel"))]
-    survivors.iter().map(|index| mask(*index)).collect()
 }
 
 impl<S> fmt::Debug for Server<S> {

@@ -49,6 +49,10 @@ impl Kind {
         Self::Release,
     ];
 
+    pub(crate) fn is_from_client(self) -> bool {
+        matches!(self, Self::Advertise | Self::Shares | Self::Masked | Self::Consent | Self::Release)
+    }
+
     fn from_byte(byte: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| *kind as u8 == byte)
     }
@@ -75,6 +79,9 @@ pub struct Envelope<'a> {
 
 impl<'a> Envelope<'a> {
     /// Signs and encodes a message.
+    ///
+    /// # Panics
+    /// If the body has 4 GiB or more.
     pub fn seal(sender: Party, kind: Kind, params: &[u8; 32], body: &[u8], identity: &Identity) -> Vec<u8> {
         Self::seal_parts(sender, kind, params, &[body], identity).0
     }

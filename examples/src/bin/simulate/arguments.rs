@@ -10,14 +10,17 @@ use nexus_federated::attack::Attack;
 /// was interrupted, even killed, goes on with --resume. All randomness of a simulation, keys and noise included, comes
 /// from its seed, so the same seed gives the same model.
 #[derive(Debug, Parser)]
-#[command(version, after_help = "\
+#[command(
+    version,
+    after_help = "\
 Exit codes:
   0  every round was played
   1  a file could not be written or read
   2  the configuration or the data is refused
   3  played to the end, but at least one round aborted
   4  an --attack was not caught
-  5  the privacy budget was spent before the last round")]
+  5  the privacy budget was spent before the last round"
+)]
 pub(crate) struct Arguments {
     /// Settings to run with, as TOML; what it leaves out has its default
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
@@ -43,7 +46,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NUMBER", conflicts_with = "resume")]
     pub(crate) clients: Option<usize>,
 
-    /// Number of rounds [default: 8]
+    /// Number of rounds [default: 16]
     #[arg(long, value_name = "NUMBER", conflicts_with = "resume")]
     pub(crate) rounds: Option<u32>,
 

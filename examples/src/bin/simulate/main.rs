@@ -90,8 +90,7 @@ fn settings(arguments: &Arguments) -> Result<Settings, Failure> {
         Some(path) => {
             let text = std::fs::read_to_string(path)
                 .map_err(|error| Failure::Configuration(format!("{}: {error}", path.display())))?;
-            toml::from_str(&text)
-                .map_err(|error| Failure::Configuration(format!("{}: {error}", path.display())))?
+            toml::from_str(&text).map_err(|error| Failure::Configuration(format!("{}: {error}", path.display())))?
         }
     };
     if let Some(seed) = arguments.seed {

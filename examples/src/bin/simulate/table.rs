@@ -51,7 +51,16 @@ fn result(summary: &Summary) -> String {
 
 fn rounds(summary: &Summary) -> Table {
     let mut table = table(&[
-        "round", "accuracy", "no noise", "epsilon", "in sum", "left", "sent/client", "recv/client", "clients", "server",
+        "round",
+        "accuracy",
+        "no noise",
+        "epsilon",
+        "in sum",
+        "left",
+        "sent/client",
+        "recv/client",
+        "clients",
+        "server",
         "outcome",
     ]);
     let clients = summary.settings.training.clients as f64;

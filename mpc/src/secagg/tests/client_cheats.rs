@@ -258,6 +258,16 @@ fn keys_of_low_order_or_of_another_client_are_refused_by_the_server() {
     assert_eq!(server.receive(&send(Advertise { mask: victim.mask, ..honest })), Err(twice(Cohort::id(0))));
     assert_eq!(server.receive(&send(Advertise { channel: victim.mask, ..honest })), Err(twice(Cohort::id(0))));
     assert_eq!(server.receive(&send(Advertise { mask: honest.channel, ..honest })), Err(twice(id)));
+    // Other bytes for the same points, as RFC 7748 would read them.
+    let mut top = victim;
+    top.mask[31] |= 0x80;
+    let mut above = victim;
+    above.mask = [0xff; 32];
+    (above.mask[0], above.mask[31]) = (0xed, 0x7f);
+    for other in [top, above] {
+        let not_canonical = rejected(1, MpcError::Malformed { what: "mask key" });
+        assert_eq!(server.receive(&send(Advertise { mask: other.mask, ..honest })), Err(not_canonical));
+    }
     assert_eq!(server.receive(&second), Ok(id));
 }
 

@@ -203,8 +203,10 @@ proptest! {
 #[test]
 fn changed_honest_bodies_that_still_decode_have_one_encoding() {
     let mut cohort = Cohort::new(CLIENTS);
+    let limit = cohort.params.message_limit();
     let mut bodies: Vec<Vec<u8>> = Vec::new();
     let mut keep = |messages: &[Vec<u8>]| {
+        assert!(messages.iter().all(|message| message.len() <= limit));
         bodies.extend(messages.iter().map(|message| Envelope::decode(message).unwrap().body.to_vec()));
     };
     let After { sent, answer, .. } = cohort.advertised();

@@ -3,6 +3,7 @@
 mod client_cheats;
 mod decoders;
 mod dropout;
+mod order;
 mod server_cheats;
 
 use std::sync::Arc;

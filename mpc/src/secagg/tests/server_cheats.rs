@@ -446,3 +446,50 @@ fn a_share_made_up_by_the_server_is_refused() {
     });
     assert_eq!(mask(&cohort, clients.remove(0), &inbox).unwrap_err(), MpcError::BadSignature(client(1)));
 }
+
+/// What the server would learn of a late vector: with the mask key of its owner nothing, with both secrets everything.
+/// The second needs two runs of one client, which the journal prevents.
+#[test]
+fn a_late_vector_is_hidden_until_both_secrets_are_open() {
+    use super::super::keys::{MaskKey, PairSecret, SelfMask};
+    use crate::mask::{Mask, Sign, apply};
+    use crate::share::{Point, Shamir, Share};
+
+    let late = 4;
+    let shares_about_late = |sent: Vec<Vec<u8>>| -> Vec<Share<_>> {
+        let value = |message: &Vec<u8>| {
+            let (_, releases) = Release::decode_all(Envelope::decode(message).unwrap().body, 5).unwrap();
+            match releases[late] {
+                Release::SelfMask(value) | Release::MaskKey(value) => value,
+            }
+        };
+        sent.iter().enumerate().map(|(index, message)| Share::new(Point::of_index(index), value(message))).collect()
+    };
+    let sharing = Shamir::new(4, 5).unwrap();
+    let dropped = sharing.reconstruct(&shares_about_late(Cohort::new(5).released(4).1)).unwrap();
+    let counted = sharing.reconstruct(&shares_about_late(Cohort::new(5).released(5).1)).unwrap();
+
+    let mut cohort = Cohort::new(5);
+    let keys: Vec<Advertise> = cohort.restored().advertised().sent.iter().map(|sent| advertisement(sent)).collect();
+    let vector = cohort.masked(5).sent.remove(late);
+    let packed = &Envelope::decode(&vector).unwrap().body[32..];
+    let (params, owner) = (&*cohort.params, Cohort::id(late));
+    let bits = params.modulus_bits();
+    let mut sums = vec![0; params.length()];
+    bits.add_packed(packed, &mut sums);
+
+    let key = MaskKey::from_scalar(dropped).exchange_key(params);
+    let common: Vec<Mask> = (0..4)
+        .map(|peer| Mask {
+            seed: PairSecret::agree(&key, &keys[peer].mask).unwrap().seed(params, owner, Cohort::id(peer)),
+            // The last client subtracts all its common masks.
+            sign: Sign::Plus,
+        })
+        .collect();
+    apply(&common, &mut sums);
+    let read = |sums: &[u32]| sums.iter().map(|word| bits.centred(*word)).collect::<Vec<_>>();
+    assert_ne!(read(&sums), cohort.inputs[late]);
+    let own = Mask { seed: SelfMask::from_scalar(counted).seed(params, owner), sign: Sign::Minus };
+    apply(&[own], &mut sums);
+    assert_eq!(read(&sums), cohort.inputs[late]);
+}

@@ -1,0 +1,163 @@
+//! `simulate` as a user runs it: exit codes, output, and going on after being killed.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+fn simulate(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_simulate"));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn output(arguments: &[&str]) -> Output {
+    simulate(arguments).output().expect("the program starts")
+}
+
+fn json(output: &Output) -> Value {
+    assert!(output.status.code().is_some(), "{output:?}");
+    serde_json::from_slice(&output.stdout).expect("one JSON document on standard output")
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a temporary path is UTF-8")
+}
+
+/// The parts of a result that time and machine must not change.
+fn essence(result: &Value) -> (Value, Value, Vec<(Value, Value, Value)>) {
+    let rounds = result["rounds"].as_array().expect("rounds");
+    let of_round = |round: &Value| (round["model"].clone(), round["epsilon"].clone(), round["contributors"].clone());
+    (result["model"].clone(), result["session"].clone(), rounds.iter().map(of_round).collect())
+}
+
+const SMALL: [&str; 7] = ["--clients", "16", "--rounds", "5", "--seed", "11", "--json"];
+
+#[test]
+fn a_run_killed_at_any_moment_and_resumed_ends_as_an_undisturbed_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let whole = folder.path().join("whole");
+    let undisturbed = json(&output(&[&SMALL[..], &["--no-comparison", "--out", text(&whole)]].concat()));
+    assert_eq!(undisturbed["rounds"].as_array().map(Vec::len), Some(5));
+
+    let killed = folder.path().join("killed");
+    let record = killed.join("run.jsonl");
+    let lines = || std::fs::read(&record).map_or(0, |bytes| bytes.iter().filter(|&&byte| byte == b'\n').count());
+    let mut resumptions = 0;
+    // Each start is killed a little later after the record's next line, so that every phase of a round is hit.
+    for delay in [0, 2, 5, 9, 14, 20, 27, 35, 44, 54] {
+        let arguments: &[&str] = if resumptions == 0 { &SMALL } else { &["--json"] };
+        let place = if resumptions == 0 { "--out" } else { "--resume" };
+        let before = lines();
+        let mut child = simulate(&[arguments, &["--no-comparison", place, text(&killed)]].concat())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        let begun = Instant::now();
+        while lines() < before + 1 && child.try_wait().expect("a child").is_none() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "no progress");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_millis(delay));
+        child.kill().ok(); // SIGKILL
+        let status = child.wait().expect("a child");
+        resumptions += 1;
+        if status.success() {
+            break;
+        }
+    }
+    assert!(resumptions > 1, "the first start was not killed in time");
+    let resumed = json(&output(&["--json", "--no-comparison", "--resume", text(&killed)]));
+    assert_eq!(essence(&resumed), essence(&undisturbed));
+    let page = std::fs::read_to_string(killed.join("report.html")).expect("a report");
+    assert!(page.contains("A private training run") && page.contains("<svg"));
+}
+
+#[test]
+fn a_refused_setting_names_itself_and_exits_with_two() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("run.toml");
+    for (settings, field) in [
+        ("[privacy]\nclip = nan\n", "privacy.clip"),
+        ("[training]\nclients = 2\n", "training.clients"),
+        ("[aggregation]\nmodulus_bits = 8\n", "aggregation.modulus_bits"),
+        ("[training]\nrunds = 3\n", "runds"),
+        ("[model]\nshape = \"64-\"\n", "64-"),
+    ] {
+        std::fs::write(&config, settings).expect("a file");
+        let out = folder.path().join("out");
+        let refused = output(&["--config", text(&config), "--out", text(&out)]);
+        let message = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(2), "{settings}: {message}");
+        assert!(message.contains(field), "{settings}: {message}");
+        assert!(!out.exists(), "a refused run leaves no folder");
+    }
+    assert_eq!(output(&["--config", "no-such-file.toml"]).status.code(), Some(2));
+    assert_eq!(output(&["--attack", "no-such-attack"]).status.code(), Some(2));
+}
+
+#[test]
+fn the_printed_settings_are_read_back_as_they_were() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let printed = output(&["--print-config", "--clients", "30"]);
+    assert_eq!(printed.status.code(), Some(0));
+    let config = folder.path().join("run.toml");
+    std::fs::write(&config, &printed.stdout).expect("a file");
+    assert_eq!(output(&["--print-config", "--config", text(&config)]).stdout, printed.stdout);
+}
+
+#[test]
+fn each_attack_is_caught_and_its_author_named_where_that_can_be_known() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (attack, code, accused) in [
+        ("overflow", 3, r#"{"party":{"client":1}}"#),
+        ("replay", 0, r#"{"party":{"client":1}}"#),
+        ("inconsistent-model", 0, r#"{"party":"coordinator"}"#),
+        ("double-release", 0, r#"{"party":"coordinator"}"#),
+    ] {
+        let out = folder.path().join(attack);
+        let arguments = ["--clients", "12", "--rounds", "2", "--no-comparison", "--json"];
+        let played = output(&[&arguments[..], &["--attack", attack, "--out", text(&out)]].concat());
+        assert_eq!(played.status.code(), Some(code), "{attack}: {}", String::from_utf8_lossy(&played.stderr));
+        let result = json(&played);
+        let incidents = result["rounds"]
+            .as_array()
+            .expect("rounds")
+            .iter()
+            .flat_map(|round| round["incidents"].as_array().expect("incidents").iter());
+        let incidents: Vec<&Value> = incidents.collect();
+        assert_eq!(incidents[0]["accused"].to_string(), accused, "{attack}");
+        assert!(incidents.iter().all(|incident| incident["reason"].as_str().is_some_and(|why| !why.is_empty())));
+    }
+}
+
+#[test]
+fn a_spent_budget_stops_the_run_with_its_own_exit_code() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("run.toml");
+    let settings = "[training]\nclients = 8\nrounds = 6\n[privacy]\nepsilon = 2.1\n";
+    std::fs::write(&config, settings).expect("a file");
+    let out = folder.path().join("out");
+    let arguments = ["--no-comparison", "--json", "--config", text(&config)];
+    let stopped = output(&[&arguments[..], &["--out", text(&out)]].concat());
+    assert_eq!(stopped.status.code(), Some(5), "{}", String::from_utf8_lossy(&stopped.stderr));
+    let result = json(&stopped);
+    let rounds = result["rounds"].as_array().expect("rounds");
+    assert_eq!(rounds.len(), 2);
+    assert!(rounds[1]["epsilon"].as_f64().expect("a number") <= 2.1);
+    // Going on does not help.
+    assert_eq!(output(&["--no-comparison", "--resume", text(&out)]).status.code(), Some(5));
+}
+
+#[test]
+fn a_folder_that_holds_a_run_is_not_written_over() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("out");
+    let arguments = ["--clients", "4", "--rounds", "1", "--no-comparison", "--out", text(&out)];
+    assert_eq!(output(&arguments).status.code(), Some(0));
+    let again = output(&arguments);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("--resume"));
+}
