@@ -1,7 +1,5 @@
 //! Expansion of a mask: AES-128 in counter mode, added to a vector of 32-bit entries.
 
-#![expect(missing_docs, reason = "criterion's macros make public items")]
-
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use nexus_mpc::mask::{Mask, MaskSeed, Sign, apply};
 

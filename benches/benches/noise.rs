@@ -1,7 +1,5 @@
 //! Draws of the exact discrete Gaussian.
 
-#![expect(missing_docs, reason = "criterion's macros make public items")]
-
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use nexus_dp::sample::{DiscreteGaussian, Variance};
 

@@ -1,18 +1,19 @@
 //! Secure aggregation of a million 22-bit entries among ten clients, one of which drops after sharing.
 
-#![expect(missing_docs, reason = "criterion's macros make public items")]
-
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use nexus_mpc::journal::MemoryJournal;
-use nexus_mpc::secagg::{Client, Masked, Masking, Params, ParamsBuilder, Server, Shared, Signing, Sum};
+use nexus_mpc::secagg::{Client, Masked, Masking, Params, ParamsBuilder, Releasing, Server, Shared, Signing, Sum};
 use nexus_mpc::session::{ClientId, Identity, Round, SessionId};
 use rand_chacha::ChaCha20Rng;
 
 const CLIENTS: u32 = 10;
 const LENGTH: usize = 1_000_000;
 const BITS: u32 = 22;
+
+/// A client that can mask, and its inbox.
+type Ready = (Client<Shared>, Vec<u8>);
 
 struct Cohort {
     params: Arc<Params>,
@@ -44,7 +45,7 @@ impl Cohort {
     }
 
     /// Steps 1 and 2: every client with its inbox, and the server that waits for masked vectors.
-    fn share(&self, rng: &mut ChaCha20Rng) -> (Vec<(Client<Shared>, Vec<u8>)>, Server<Masking>) {
+    fn share(&self, rng: &mut ChaCha20Rng) -> (Vec<Ready>, Server<Masking>) {
         let mut server = Server::new(Arc::clone(&self.params), Arc::clone(&self.server)).expect("the server's own key");
         let mut clients = Vec::new();
         for (identity, id) in self.clients.iter().zip(0..) {
@@ -68,7 +69,7 @@ impl Cohort {
     /// Step 3, by all but the first client.
     fn mask(
         &self,
-        clients: Vec<(Client<Shared>, Vec<u8>)>,
+        clients: Vec<Ready>,
         mut server: Server<Masking>,
         journal: &MemoryJournal,
     ) -> (Vec<Client<Masked>>, Server<Signing>, Vec<u8>) {
@@ -88,7 +89,7 @@ impl Cohort {
         mut server: Server<Signing>,
         claim: &[u8],
         journal: &MemoryJournal,
-    ) -> Server<nexus_mpc::secagg::Releasing> {
+    ) -> Server<Releasing> {
         let signed = clients.into_iter().map(|client| {
             let (client, message) = client.sign(claim, journal).expect("an honest claim");
             server.receive(&message).expect("an honest message");
@@ -137,7 +138,7 @@ fn round(c: &mut Criterion) {
                 let (clients, server, claim) = cohort.mask(clients, server, &journal);
                 Cohort::release(clients, server, &claim, &journal)
             },
-            Server::close,
+            Server::<Releasing>::close,
             BatchSize::PerIteration,
         );
     });

@@ -1,7 +1,5 @@
 //! Shamir sharing of one secret, over the Ristretto scalar field and over Goldilocks.
 
-#![expect(missing_docs, reason = "criterion's macros make public items")]
-
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use curve25519_dalek::Scalar;
 use nexus_mpc::share::{Lagrange, Point, Shamir, Share, ShareField};

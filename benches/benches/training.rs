@@ -1,7 +1,5 @@
 //! One step of fixed-point SGD: the reference's plain integers, the same integers through candle, and candle's floats.
 
-#![expect(missing_docs, reason = "criterion's macros make public items")]
-
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use nexus_circuits::reference::{Examples, FixedPoint, Integers, Schedule, Sgd, Shape, TrainingPlan};
 use nexus_federated::data::Dataset;

@@ -6,6 +6,7 @@ use nexus_dp::account::Rho;
 use nexus_dp::budget::{Budget, Permit};
 use nexus_mpc::session::{ClientId, Identity, Round};
 
+use crate::config::Privacy;
 use crate::message::{Message, RoundStart};
 use crate::model::Model;
 use crate::protect::{self, Closed, Outbound, Phase, ServerProtocol};
@@ -99,7 +100,7 @@ impl Coordinator {
         if identity.verifying_key() != session.coordinator() {
             return Err(Error::NotSignedByCoordinator);
         }
-        let budget = session.config().privacy().map(|privacy| privacy.budget());
+        let budget = session.config().privacy().map(Privacy::budget);
         Ok(Self { session, identity, model, budget, next: Round(1), open: None })
     }
 

@@ -176,7 +176,9 @@ impl Engine {
                     && !rogue.hides_rejection(*client)
                 {
                     let index = self.participants.iter().position(|participant| participant.client() == *client);
-                    index.into_iter().for_each(|index| seats[index].present = false);
+                    if let Some(index) = index {
+                        seats[index].present = false;
+                    }
                 }
             }
             effects = conclude(effects, &rogue, &mut report);

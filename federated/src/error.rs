@@ -164,6 +164,7 @@ pub enum Error {
 
 impl Error {
     /// A file's error, with its name.
+    #[expect(clippy::needless_pass_by_value, reason = "what `map_err` has at hand is passed as it is")]
     pub(crate) fn file(path: &Path, reason: impl ToString) -> Self {
         Self::File { path: path.to_owned(), reason: reason.to_string() }
     }
@@ -191,6 +192,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
+    #[expect(clippy::needless_pass_by_value, reason = "what `map_err` has at hand is passed as it is")]
     pub(crate) fn new(field: &'static str, value: impl ToString, allowed: impl ToString) -> Self {
         Self { field, value: value.to_string(), allowed: allowed.to_string() }
     }

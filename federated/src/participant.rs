@@ -10,6 +10,7 @@ use nexus_mpc::session::{ClientId, Identity, Round};
 use rand_core::CryptoRng;
 
 use crate::Error;
+use crate::config::Privacy;
 use crate::data::Dataset;
 use crate::message::{Message, RoundStart};
 use crate::protect::{self, ClientProtocol, ClientStart};
@@ -66,7 +67,7 @@ impl Participant {
         }
         Ok(Self {
             trainer: CandleProducts::trainer(plan)?,
-            budget: session.config().privacy().map(|privacy| privacy.budget()),
+            budget: session.config().privacy().map(Privacy::budget),
             data_digest: data.digest(),
             session,
             client,

@@ -228,7 +228,7 @@ impl RoundConfig {
     }
 }
 
-fn range<T: PartialOrd + ToString>(field: &'static str, value: T, min: T, max: T) -> Result<(), ConfigError> {
+fn range<T: PartialOrd + ToString + Copy>(field: &'static str, value: T, min: T, max: T) -> Result<(), ConfigError> {
     if value >= min && value <= max {
         return Ok(());
     }
