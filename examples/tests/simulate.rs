@@ -161,3 +161,21 @@ fn a_folder_that_holds_a_run_is_not_written_over() {
     assert_eq!(again.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&again.stderr).contains("--resume"));
 }
+
+#[test]
+fn the_commented_settings_are_the_defaults() {
+    let commented = include_str!("../simulate.toml");
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("run.toml");
+    std::fs::write(&config, commented).expect("a file");
+    let printed = output(&["--print-config", "--config", text(&config)]);
+    assert_eq!(printed.status.code(), Some(0), "{}", String::from_utf8_lossy(&printed.stderr));
+    assert_eq!(printed.stdout, output(&["--print-config"]).stdout);
+
+    // What is commented out because it follows from other settings is right too.
+    let resolved = String::from_utf8(printed.stdout).expect("UTF-8");
+    for name in ["threshold", "min_survivors", "max_corrupt", "modulus_bits"] {
+        let line = resolved.lines().find(|line| line.starts_with(name)).expect("a resolved setting");
+        assert!(commented.contains(&format!("# {line} ")), "{line}");
+    }
+}

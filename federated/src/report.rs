@@ -290,6 +290,9 @@ fn promises(summary: &Summary) -> Markup {
             Protection::Plain => p class="bad" { "The coordinator saw every update." },
         }
         p { "Not proven in this version: that an update is honest training within its clip. A client can poison the sum within the range that is checked." }
+        @if summary.without_noise.is_some() {
+            p { "The comparison without noise is no part of the private run; it can be shown because this is a simulation." }
+        }
         p { "This is a simulation: all keys and noise come from seed " (summary.settings.simulation.seed) ", so whoever knows it can undo them." }
     }
 }
