@@ -55,6 +55,13 @@ pub struct RoundReport {
     pub phases: Vec<PhaseMetrics>,
 }
 
+impl RoundReport {
+    /// The sum of a quantity over the round's phases.
+    pub fn total(&self, quantity: fn(&PhaseMetrics) -> f64) -> f64 {
+        self.phases.iter().map(quantity).sum()
+    }
+}
+
 /// Time and bytes of one phase.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PhaseMetrics {

@@ -6,8 +6,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::Error;
 use crate::config::{Mechanism, Protection};
-use crate::protect::Phase;
-use crate::run::{Outcome, RoundRecord, Summary};
+use crate::run::{Outcome, PhaseMeans, RoundRecord, Summary};
 use plot::{Bars, Lines, Series};
 use plotters::chart::SeriesLabelPosition;
 
@@ -168,20 +167,16 @@ fn plots(summary: &Summary) -> Result<Markup, Error> {
             .svg()?,
     ));
 
-    let phases = phases(summary);
-    let clients = summary.settings.training.clients as f64;
-    let per = |value: f64| value / summary.rounds.len().max(1) as f64;
-    let bars = |value: &dyn Fn(&crate::engine::PhaseMetrics) -> f64| -> Vec<f64> {
-        phases.iter().map(|&phase| per(sum_over(summary, phase, value))).collect()
-    };
-    let names: Vec<&str> = phases.iter().map(|phase| phase.name()).collect();
+    let phases = summary.phases();
+    let bars = |value: fn(&PhaseMeans) -> f64| -> Vec<f64> { phases.iter().map(value).collect() };
+    let names: Vec<&str> = phases.iter().map(|means| means.phase.name()).collect();
     figures.push((
         "Milliseconds a round, by phase (wall clock, this machine)",
         Bars {
             names: &names,
             series: vec![
-                ("all clients", bars(&|metrics| metrics.clients_ms)),
-                ("coordinator", bars(&|metrics| metrics.coordinator_ms)),
+                ("all clients", bars(|means| means.clients_ms)),
+                ("coordinator", bars(|means| means.coordinator_ms)),
             ],
         }
         .svg()?,
@@ -190,10 +185,7 @@ fn plots(summary: &Summary) -> Result<Markup, Error> {
         "Kilobytes a client and round, by phase",
         Bars {
             names: &names,
-            series: vec![
-                ("sent", bars(&|metrics| metrics.sent as f64 / clients / 1e3)),
-                ("received", bars(&|metrics| metrics.received as f64 / clients / 1e3)),
-            ],
+            series: vec![("sent", bars(|means| means.sent / 1e3)), ("received", bars(|means| means.received / 1e3))],
         }
         .svg()?,
     ));
@@ -202,19 +194,6 @@ fn plots(summary: &Summary) -> Result<Markup, Error> {
             figure { figcaption { (caption) } (PreEscaped(svg)) }
         }
     })
-}
-
-fn phases(summary: &Summary) -> Vec<Phase> {
-    let mut phases: Vec<Phase> =
-        summary.rounds.iter().flat_map(|record| &record.report.phases).map(|metrics| metrics.phase).collect();
-    phases.sort_unstable();
-    phases.dedup();
-    phases
-}
-
-fn sum_over(summary: &Summary, phase: Phase, value: &dyn Fn(&crate::engine::PhaseMetrics) -> f64) -> f64 {
-    let metrics = summary.rounds.iter().flat_map(|record| &record.report.phases);
-    metrics.filter(|metrics| metrics.phase == phase).map(value).sum()
 }
 
 fn rounds(summary: &Summary) -> Markup {
@@ -226,7 +205,6 @@ fn rounds(summary: &Summary) -> Markup {
                 th { "sent" } th { "received" } th { "clients" } th { "server" } th class="text" { "outcome" }
             } }
             tbody { @for (index, record) in summary.rounds.iter().enumerate() {
-                @let total = |value: &dyn Fn(&crate::engine::PhaseMetrics) -> f64| record.report.phases.iter().map(value).sum::<f64>();
                 tr {
                     td { (record.report.round.0) }
                     td { (percent(record.accuracy)) }
@@ -234,10 +212,10 @@ fn rounds(summary: &Summary) -> Markup {
                     td { (record.epsilon.map_or_else(|| "–".to_owned(), |epsilon| format!("{epsilon:.3}"))) }
                     td { (record.report.contributors.len()) }
                     td { (record.report.left.len()) }
-                    td { (bytes(total(&|metrics| metrics.sent as f64) / clients)) }
-                    td { (bytes(total(&|metrics| metrics.received as f64) / clients)) }
-                    td { (format!("{:.0} ms", total(&|metrics| metrics.clients_ms))) }
-                    td { (format!("{:.0} ms", total(&|metrics| metrics.coordinator_ms))) }
+                    td { (bytes(record.report.total(|metrics| metrics.sent as f64) / clients)) }
+                    td { (bytes(record.report.total(|metrics| metrics.received as f64) / clients)) }
+                    td { (format!("{:.0} ms", record.report.total(|metrics| metrics.clients_ms))) }
+                    td { (format!("{:.0} ms", record.report.total(|metrics| metrics.coordinator_ms))) }
                     @match &record.report.aborted {
                         None => td class="text" { "applied" },
                         Some(reason) => td class="long bad" { "aborted: " (reason) },

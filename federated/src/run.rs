@@ -18,7 +18,7 @@ mod summary;
 
 pub use directory::{Directory, write_durably};
 pub use record::{Record, RoundRecord};
-pub use summary::{Outcome, Summary};
+pub use summary::{Outcome, PhaseMeans, Summary};
 
 use std::sync::Arc;
 

@@ -4,7 +4,9 @@ use super::RoundRecord;
 use crate::Hash;
 use crate::attack::{Attack, Incident};
 use crate::config::Settings;
+use crate::engine::PhaseMetrics;
 use crate::model::Model;
+use crate::protect::Phase;
 use crate::simulation::Simulation;
 
 /// How a run ended.
@@ -65,6 +67,23 @@ pub struct Summary {
     pub outcome: Outcome,
     /// The last model.
     pub model: Hash,
+}
+
+/// What one phase takes in a round, on the mean over a run's rounds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PhaseMeans {
+    /// The phase.
+    pub phase: Phase,
+    /// Wall-clock time of all clients together on this machine, in milliseconds.
+    pub clients_ms: f64,
+    /// Wall-clock time of the coordinator, in milliseconds.
+    pub coordinator_ms: f64,
+    /// Clients that answered.
+    pub answers: f64,
+    /// Bytes that a client sent, over all clients of the session.
+    pub sent: f64,
+    /// Bytes that a client received, over all clients of the session.
+    pub received: f64,
 }
 
 impl Summary {
@@ -131,11 +150,33 @@ impl Summary {
         self.attack.map(|attack| attack.is_caught_by(self.incidents()))
     }
 
+    /// What each phase takes in a round, on the mean.
+    pub fn phases(&self) -> Vec<PhaseMeans> {
+        let metrics = || self.rounds.iter().flat_map(|record| &record.report.phases);
+        let mut phases: Vec<Phase> = metrics().map(|metrics| metrics.phase).collect();
+        phases.sort_unstable();
+        phases.dedup();
+        let rounds = self.rounds.len().max(1) as f64;
+        let clients = self.settings.training.clients as f64;
+        let means = |phase| {
+            let mean = |value: fn(&PhaseMetrics) -> f64| {
+                metrics().filter(|metrics| metrics.phase == phase).map(value).sum::<f64>() / rounds
+            };
+            PhaseMeans {
+                phase,
+                clients_ms: mean(|metrics| metrics.clients_ms),
+                coordinator_ms: mean(|metrics| metrics.coordinator_ms),
+                answers: mean(|metrics| metrics.answers as f64),
+                sent: mean(|metrics| metrics.sent as f64) / clients,
+                received: mean(|metrics| metrics.received as f64) / clients,
+            }
+        };
+        phases.into_iter().map(means).collect()
+    }
+
     /// Mean bytes that a client sends and receives in a round, over all clients and rounds.
     pub fn bytes_per_client(&self) -> (f64, f64) {
-        let count = (self.rounds.len() * self.settings.training.clients).max(1) as f64;
-        let phases = || self.rounds.iter().flat_map(|record| &record.report.phases);
-        let total = |bytes: u64| bytes as f64 / count;
-        (total(phases().map(|phase| phase.sent).sum()), total(phases().map(|phase| phase.received).sum()))
+        let phases = self.phases();
+        (phases.iter().map(|phase| phase.sent).sum(), phases.iter().map(|phase| phase.received).sum())
     }
 }

@@ -3,8 +3,6 @@ use std::path::Path;
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
-use nexus_federated::engine::PhaseMetrics;
-use nexus_federated::protect::Phase;
 use nexus_federated::run::{Outcome, Summary};
 
 /// What a person reads at the end of a run.
@@ -65,7 +63,6 @@ fn rounds(summary: &Summary) -> Table {
     ]);
     let clients = summary.settings.training.clients as f64;
     for (index, record) in summary.rounds.iter().enumerate() {
-        let total = |value: &dyn Fn(&PhaseMetrics) -> f64| record.report.phases.iter().map(value).sum::<f64>();
         let without = summary.without_noise.as_ref().and_then(|all| all.get(index));
         table.add_row([
             record.report.round.0.to_string(),
@@ -74,10 +71,10 @@ fn rounds(summary: &Summary) -> Table {
             record.epsilon.map_or_else(|| "-".to_owned(), |epsilon| format!("{epsilon:.3}")),
             record.report.contributors.len().to_string(),
             record.report.left.len().to_string(),
-            format!("{:.1} kB", total(&|metrics| metrics.sent as f64) / clients / 1e3),
-            format!("{:.1} kB", total(&|metrics| metrics.received as f64) / clients / 1e3),
-            format!("{:.0} ms", total(&|metrics| metrics.clients_ms)),
-            format!("{:.0} ms", total(&|metrics| metrics.coordinator_ms)),
+            format!("{:.1} kB", record.report.total(|metrics| metrics.sent as f64) / clients / 1e3),
+            format!("{:.1} kB", record.report.total(|metrics| metrics.received as f64) / clients / 1e3),
+            format!("{:.0} ms", record.report.total(|metrics| metrics.clients_ms)),
+            format!("{:.0} ms", record.report.total(|metrics| metrics.coordinator_ms)),
             if record.report.aborted.is_some() { "aborted" } else { "applied" }.to_owned(),
         ]);
     }
@@ -86,24 +83,14 @@ fn rounds(summary: &Summary) -> Table {
 
 fn phases(summary: &Summary) -> Table {
     let mut table = table(&["phase (mean of a round)", "answers", "sent/client", "recv/client", "clients", "server"]);
-    let mut all: Vec<Phase> =
-        summary.rounds.iter().flat_map(|record| &record.report.phases).map(|metrics| metrics.phase).collect();
-    all.sort_unstable();
-    all.dedup();
-    let rounds = summary.rounds.len().max(1) as f64;
-    let clients = summary.settings.training.clients as f64;
-    for phase in all {
-        let mean = |value: &dyn Fn(&PhaseMetrics) -> f64| {
-            let metrics = summary.rounds.iter().flat_map(|record| &record.report.phases);
-            metrics.filter(|metrics| metrics.phase == phase).map(value).sum::<f64>() / rounds
-        };
+    for means in summary.phases() {
         table.add_row([
-            phase.name().to_owned(),
-            format!("{:.1}", mean(&|metrics| metrics.answers as f64)),
-            format!("{:.2} kB", mean(&|metrics| metrics.sent as f64) / clients / 1e3),
-            format!("{:.2} kB", mean(&|metrics| metrics.received as f64) / clients / 1e3),
-            format!("{:.0} ms", mean(&|metrics| metrics.clients_ms)),
-            format!("{:.0} ms", mean(&|metrics| metrics.coordinator_ms)),
+            means.phase.name().to_owned(),
+            format!("{:.1}", means.answers),
+            format!("{:.2} kB", means.sent / 1e3),
+            format!("{:.2} kB", means.received / 1e3),
+            format!("{:.0} ms", means.clients_ms),
+            format!("{:.0} ms", means.coordinator_ms),
         ]);
     }
     table
