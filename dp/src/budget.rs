@@ -87,6 +87,9 @@ impl Budget {
 
 /// The right to one event that a budget has been charged for.
 ///
+/// It guards against forgetting, not against cheating: which budget was charged is not part of it, so a mechanism takes
+/// the permit of any budget for an equal event. Whoever owns the data keeps one budget for it.
+///
 /// Only [`Budget::reserve`] makes one, a mechanism uses it up, and it cannot be cloned:
 ///
 /// ```compile_fail,E0599

@@ -1,7 +1,8 @@
 //! Differential privacy for sums that nobody sees in parts: exact noise, its cost, and a budget that noise needs.
 //!
 //! A mechanism adds noise only against a [`budget::Permit`], and a permit comes only from a [`budget::Budget`] that has
-//! been charged for it: a release without accounting does not compile. (The bare samplers ask nobody.)
+//! been charged for it: noise whose cost no budget counts does not compile. (The bare samplers ask nobody, and which
+//! budget is the right one only its owner knows.)
 //!
 //! ```
 //! use nexus_dp::account::{Delta, Rho};

@@ -166,7 +166,7 @@ impl Coordinator {
             config: self.session.config().hash(),
             model: self.model.clone(),
         };
-        let deadline = now + self.session.config().phase_timeout_ms();
+        let deadline = now.saturating_add(self.session.config().phase_timeout_ms());
         self.open = Some(OpenRound { round, model, protocol, permit, deadline });
         self.next = Round(round.0 + 1);
         Ok(vec![
@@ -214,7 +214,7 @@ impl Coordinator {
         match open.protocol.close() {
             Err(reason) => vec![Effect::Aborted { round, phase, reason }],
             Ok(Closed::Next(outbound)) => {
-                open.deadline = now + self.session.config().phase_timeout_ms();
+                open.deadline = now.saturating_add(self.session.config().phase_timeout_ms());
                 self.open = Some(open);
                 let wrap = |bytes: &[u8]| Message::Protocol(bytes).encode();
                 match outbound {

@@ -118,7 +118,8 @@ pub fn simulate(
 
 /// Test accuracies, round for round, of the same run without noise and without masks.
 ///
-/// Same clients, data, schedules, clip and seed. Clients that leave late in a round that has masks have no late phase
+/// Same clients, data, first model, clip and seed; the order of examples is another, since the session's id, which
+/// seeds it, binds the configuration. Clients that leave late in a round that has masks have no late phase
 /// to leave in here, so the contributors can differ by those.
 ///
 /// # Errors

@@ -196,3 +196,119 @@ impl VerifiedAggregate {
         self.dropped_bits
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nexus_circuits::reference::{FixedPoint, Shape, Weights};
+
+    use super::*;
+    use crate::config::{Mechanism, Settings};
+
+    const CLIENTS: u32 = 6;
+    const PARAMETERS: usize = 6;
+
+    fn config(change: impl FnOnce(&mut Settings)) -> RoundConfig {
+        let mut settings = Settings::default();
+        settings.training.clients = CLIENTS as usize;
+        settings.model.shape = "2-2".parse().unwrap();
+        change(&mut settings);
+        RoundConfig::build(&settings, 2, 2).unwrap()
+    }
+
+    fn permit(config: &RoundConfig) -> Option<Permit> {
+        let privacy = config.privacy()?;
+        Some(privacy.budget().reserve(privacy.mechanism.event()).unwrap())
+    }
+
+    fn model() -> Model {
+        Model::new(Weights::zeros(&"2-2".parse::<Shape>().unwrap()), FixedPoint::V1)
+    }
+
+    fn aggregate(values: Vec<i64>, contributors: u32) -> Aggregate {
+        let contributors = (0..contributors).map(ClientId).collect();
+        let sum = Sum { values, contributors, dropped: Vec::new(), transcript: [0; 32] };
+        Aggregate::new(Round(1), model().hash(), sum)
+    }
+
+    /// A sum whose only entry that is not zero is `value`.
+    fn spike(value: i64) -> Vec<i64> {
+        let mut values = vec![0; PARAMETERS];
+        values[4] = value;
+        values
+    }
+
+    #[test]
+    fn entries_are_accepted_up_to_the_bound_and_not_beyond() {
+        let config = config(|_| {});
+        let bound = config.entry_bound(6) as i64;
+        // One entry at its bound is within the norm's: that one allows for noise in all of them.
+        for value in [bound, -bound] {
+            assert!(aggregate(spike(value), 6).verify(&config, permit(&config)).is_ok());
+        }
+        for value in [bound + 1, -bound - 1, i64::MAX, i64::MIN] {
+            let refused = aggregate(spike(value), 6).verify(&config, permit(&config)).unwrap_err();
+            assert!(
+                matches!(refused, Error::SumOutOfRange { index: 4, value: v, bound: b, contributors: 6 }
+                    if v == value && b == bound as u64),
+                "{refused}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_sum_in_range_that_is_too_long_is_refused() {
+        let config = config(|_| {});
+        let bound = config.entry_bound(6) as i64;
+        let refused = aggregate(vec![bound; PARAMETERS], 6).verify(&config, permit(&config)).unwrap_err();
+        assert!(matches!(refused, Error::SumTooLong { norm, bound, contributors: 6 } if norm > bound), "{refused}");
+    }
+
+    #[test]
+    fn contributors_length_and_permit_are_checked() {
+        let config = config(|_| {});
+        assert_eq!(config.min_survivors(), 5);
+        let refused = aggregate(spike(0), 4).verify(&config, permit(&config)).unwrap_err();
+        assert!(matches!(refused, Error::TooFewContributors { expected: 5, got: 4 }), "{refused}");
+        let refused = aggregate(vec![0; 5], 6).verify(&config, permit(&config)).unwrap_err();
+        assert!(matches!(refused, Error::Malformed { what: "sum", .. }), "{refused}");
+        let refused = aggregate(spike(0), 6).verify(&config, None).unwrap_err();
+        assert!(matches!(refused, Error::OutOfTurn(_)), "{refused}");
+        let other = self::config(|settings| settings.privacy.noise_multiplier = 4.0);
+        let refused = aggregate(spike(0), 6).verify(&config, permit(&other)).unwrap_err();
+        assert!(matches!(refused, Error::Privacy(nexus_dp::DpError::PermitMismatch { .. })), "{refused}");
+        let public = self::config(|settings| settings.privacy.mechanism = Mechanism::None);
+        let refused = aggregate(spike(0), 6).verify(&public, permit(&config)).unwrap_err();
+        assert!(matches!(refused, Error::OutOfTurn(_)), "{refused}");
+        assert!(aggregate(spike(0), 6).verify(&public, permit(&public)).is_ok());
+    }
+
+    #[test]
+    fn the_model_moves_by_the_mean_rounded_to_nearest_and_saturates() {
+        let config = config(|settings| settings.privacy.fraction_bits = 20);
+        let verified = |values| aggregate(values, 6).verify(&config, permit(&config)).unwrap();
+        let moved = model().apply(&verified(vec![0, 12, 9, 8, -9, -10])).unwrap();
+        // Halves round up: 9/6 = 1.5 becomes 2 and −9/6 = −1.5 becomes −1.
+        assert_eq!(moved.weights().values(), [0, 2, 2, 1, -1, -2]);
+
+        let end = (1 << 23) - 1;
+        let shape = "2-2".parse::<Shape>().unwrap();
+        let full = Model::new(Weights::new(&shape, vec![end; 6], FixedPoint::V1).unwrap(), FixedPoint::V1);
+        let sum = Sum {
+            values: vec![60; 6],
+            contributors: (0..6).map(ClientId).collect(),
+            dropped: vec![],
+            transcript: [0; 32],
+        };
+        let aggregate = Aggregate::new(Round(1), full.hash(), sum).verify(&config, permit(&config)).unwrap();
+        assert_eq!(full.apply(&aggregate).unwrap().weights().values(), [end; 6]);
+        assert!(matches!(model().apply(&aggregate), Err(Error::WrongModel { .. })), "made from another model");
+    }
+
+    #[test]
+    fn coarser_messages_move_the_model_by_as_much() {
+        // Entries count sixteenth parts of 2^-16, the weights 2^-20.
+        let config = config(|settings| settings.privacy.fraction_bits = 16);
+        let verified = aggregate(vec![6; PARAMETERS], 6).verify(&config, permit(&config)).unwrap();
+        assert_eq!(model().apply(&verified).unwrap().weights().values(), [16; PARAMETERS]);
+    }
+}

@@ -176,7 +176,7 @@ pub enum MpcError {
         /// Whose secret it is about.
         about: ClientId,
     },
-    /// Too few clients are left; the round is over and nothing is revealed.
+    /// Too few clients are left, and the round is over: this party reveals nothing more in it.
     #[error("{got} clients in step {phase:?}, {needed} are needed")]
     TooFewClients {
         /// The step.

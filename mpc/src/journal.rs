@@ -6,7 +6,7 @@
 //! be sent again, others never.
 //!
 //! # Security
-//! A journal protects as long as it is not itself restored from a backup, copied or deleted.
+//! A journal protects as long as it is not itself restored from a backup, copied, emptied or deleted.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -103,7 +103,7 @@ pub struct DurableJournal {
 }
 
 impl DurableJournal {
-    /// Opens the journal at `path`, or creates it.
+    /// Opens the journal at `path`, or creates it; an empty file is a new journal.
     ///
     /// # Errors
     /// [`MpcError::Journal`] if the file cannot be opened, is in use by another process or is no journal.

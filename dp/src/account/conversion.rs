@@ -37,6 +37,8 @@ pub(super) fn delta_of(rho: f64, epsilon: f64) -> f64 {
     if rho == 0.0 {
         return 0.0;
     }
+    // δ falls with ε, so a smaller ε is on the safe side; b·ε stays finite.
+    let epsilon = epsilon.min(1e100);
     let at = |b: f64| Bounded::of([b * rho * (1.0 + b), -b * epsilon, -(1.0 + b) * (1.0 / b).ln_1p(), -b.ln()]);
     let log_delta = at(argmin(|b| at(b).sum)).rounded_up();
     // A δ too small for a double is still not zero.

@@ -161,6 +161,16 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_epsilon_that_is_allowed_has_a_delta() {
+        for epsilon in [0.0, 1e-300, 1e16, 1e200, 1e287, f64::MAX] {
+            for rho in [Rho::from_units(1), Rho::from_units(1 << 40), Rho::MAX] {
+                let delta = rho.delta(epsilon).unwrap();
+                assert!(delta > 0.0 && delta <= 1.0, "{rho} {epsilon:e}: {delta}");
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn a_value_is_never_below_its_units(units: u64) {

@@ -11,8 +11,8 @@ const ROUNDING_UP: f64 = 1.0 + 1e-11;
 /// The release of a sum of integer vectors, each with its contributor's discrete Gaussian noise.
 ///
 /// What is counted on, and who must see to it:
-/// - at least `honest` contributors of every released sum add noise of at least this variance, with randomness that
-///   nobody else knows, **the protected one among them**: whoever opens the sum enforces the number, less those who
+/// - at least `honest` contributors of every released sum add noise of this variance, with randomness that nobody else
+///   knows, **the protected one among them**: whoever opens the sum enforces the number, less those who
 ///   may collude. Shares of more contributors are not counted, nor are they harmful;
 /// - each contribution has an ℓ₂ norm of at most `sensitivity`;
 /// - nothing but the sum is seen, and each contributor's noise enters one sum only.

@@ -75,6 +75,10 @@ impl RoundConfig {
             let allowed = format!("a shape that ends with {classes}, the classes of the data");
             return Err(ConfigError::new("model.shape", &model.shape, allowed).into());
         }
+        if model.shape.parameters() > secagg::MAX_LENGTH {
+            let allowed = format!("a shape of up to {} parameters; it has {}", secagg::MAX_LENGTH, model.shape.parameters());
+            return Err(ConfigError::new("model.shape", &model.shape, allowed).into());
+        }
         range("training.clients", training.clients, 3, Self::MAX_CLIENTS)?;
         range("training.rounds", training.rounds, 1, Self::MAX_ROUNDS)?;
         range("simulation.dropout", settings.simulation.dropout, 0.0, 1.0)?;
@@ -213,17 +217,19 @@ impl RoundConfig {
     }
 
     fn digest(&self, settings: &Settings) -> Hash {
-        // Field order and number format of the encoding are fixed; derived values stand in for what was left out.
-        let agreed = serde_json::json!([
-            settings.model,
-            settings.training,
-            settings.privacy,
+        // A tuple and not a JSON object: its fields stand in the order of their declaration, whichever features of
+        // `serde_json` the build has; derived values stand in for what was left out.
+        let agreed = serde_json::to_string(&(
+            &settings.model,
+            &settings.training,
+            &settings.privacy,
             settings.aggregation.protect,
             [self.threshold, self.min_survivors, self.max_corrupt],
             self.modulus_bits,
             self.phase_timeout_ms,
-        ]);
-        let hash = Sha256::new().chain_update(b"cipher-nexus round config v1").chain_update(agreed.to_string());
+        ))
+        .expect("settings are strings, numbers and structures of them");
+        let hash = Sha256::new().chain_update(b"cipher-nexus round config v1").chain_update(agreed);
         Hash(hash.finalize().into())
     }
 }

@@ -1,7 +1,7 @@
 use nexus_circuits::reference::{FixedPoint, Shape};
 use serde::{Deserialize, Serialize};
 
-use crate::data::Partition;
+use crate::data::{Partition, no_fields};
 
 /// Everything a run can be told, as its TOML file has it; what is left out takes its default.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -38,8 +38,10 @@ pub struct DataSettings {
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum DataSource {
     /// The embedded 8×8 digits.
+    #[serde(deserialize_with = "no_fields")]
     Digits,
     /// The embedded 28×28 digits.
+    #[serde(deserialize_with = "no_fields")]
     Mnist10k,
     /// A file of comma-separated integers, the label last.
     Csv {

@@ -39,3 +39,5 @@ mod source;
 pub use dataset::Dataset;
 pub use error::{DataError, Fault, Place};
 pub use partition::Partition;
+
+pub(crate) use partition::no_fields;

@@ -90,7 +90,7 @@ impl Partition {
 }
 
 /// Refuses what stands beside a variant without fields, which `deny_unknown_fields` lets pass.
-fn no_fields<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+pub(crate) fn no_fields<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct NoFields {}

@@ -29,7 +29,8 @@ impl ModulusBits {
 
     /// Bytes of a packed vector of `length` entries: ⌈b · length / 8⌉.
     pub fn packed_length(self, length: usize) -> usize {
-        (length * self.0 as usize).div_ceil(8)
+        // Eight entries are b whole bytes; the product of all bits need not fit.
+        length / 8 * self.0 as usize + (length % 8 * self.0 as usize).div_ceil(8)
     }
 
     /// Whether −2^(b−1) ≤ `value` < 2^(b−1).
@@ -102,7 +103,7 @@ impl ModulusBits {
         if packed.len() != expected {
             return Err(MpcError::Length { what: "packed vector", expected, got: packed.len() });
         }
-        let used = (length * self.0 as usize) % 8;
+        let used = (length % 8 * self.0 as usize) % 8;
         if used != 0 && packed.last().is_some_and(|last| last >> used != 0) {
             return Err(MpcError::Malformed { what: "bits after the last entry of a packed vector" });
         }
@@ -186,6 +187,18 @@ mod tests {
         let mut packed = [0xff; 5];
         bits.pack(&[0xabc, 0x123, 0xdef], &mut packed);
         assert_eq!(packed, [0xbc, 0x3a, 0x12, 0xef, 0x0d]);
+    }
+
+    #[test]
+    fn the_packed_length_is_right_wherever_it_can_be_counted() {
+        for (width, length, bytes) in [(1, 1, 1), (3, 8, 3), (3, 9, 4), (32, 1 << 27, 1 << 29)] {
+            assert_eq!(ModulusBits::new(width).unwrap().packed_length(length), bytes);
+        }
+        let widest = ModulusBits::new(32).unwrap();
+        let length = usize::MAX / 4;
+        assert_eq!(widest.packed_length(length), 4 * length);
+        // 32 bits of each are a multiple of 2^(bits of a pointer), which must not count as none.
+        assert!(matches!(widest.check_packed(&[], 1 << (usize::BITS - 5)), Err(MpcError::Length { .. })));
     }
 
     #[test]

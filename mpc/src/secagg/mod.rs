@@ -16,7 +16,7 @@
 //! A client that drops before step 3 is left out, and one that drops after it is counted. A client in U₁ but not in U₂
 //! has no part in steps 4 and 5, even if it is still there: a late vector is discarded with a typed error, and since its
 //! self-mask is never opened the server could not read it. If at any step too few clients are left, the round
-//! ends with a typed error and nothing is revealed; another attempt is another round, with fresh keys.
+//! ends with a typed error and an honest server has learned nothing; another attempt is another round, with fresh keys.
 //!
 //! Entries wrap: the caller sees to it that n · max|x| < 2^(b−1), or the sum is right only mod 2ᵇ.
 //!
@@ -26,6 +26,10 @@
 //! which at least two are honest: [`ParamsBuilder::build`] refuses parameters for which the counting argument fails.
 //! It needs that clients agree on P out of band (or by its hash) and that each keeps a durable
 //! [`Journal`](crate::journal::Journal).
+//!
+//! A client that has released cannot know whether the sum was opened, whatever the server says of the round. One that
+//! then puts the same input into another round lets the server compare the sums over two survivor sets: retry with
+//! fresh noise, and account for both rounds.
 //!
 //! Not guaranteed: that an input is honest or small; that a round ends (one client that seals bad shares or releases a
 //! wrong one makes it abort, and only in the first case is it named for certain); that the sum is right if the server

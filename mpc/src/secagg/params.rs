@@ -51,7 +51,9 @@ impl ParamsBuilder {
     /// - 2q > n + c: two survivor sets with q signatures each would need an honest client to sign twice;
     /// - t ≥ q, t ≤ n, so also 2t > n + c: opening both secrets of a client needs t shares of each, and an honest
     ///   client gives only one;
-    /// - `min_survivors` ≥ t, and ≥ c + 2: the corrupt ones know their own inputs, and two honest ones must remain;
+    /// - `min_survivors` ≥ t, so also `min_survivors` + q > n + c: a client that was told of other sharing clients than
+    ///   the signers has a common mask with one of them, which stays closed;
+    /// - `min_survivors` ≥ c + 2: the corrupt ones know their own inputs, and two honest ones must remain;
     /// - 1 ≤ b ≤ 32, 1 ≤ length ≤ [`MAX_LENGTH`];
     /// - ids ascend, keys are usable and distinct, the server's among them.
     ///
@@ -308,14 +310,32 @@ mod tests {
         assert_eq!(range(|p| p.length = MAX_LENGTH + 1), ("length", 1, MAX_LENGTH as u64));
     }
 
-    /// The two inequalities of the security argument, for every cohort and every permitted choice.
+    /// The inequalities of the security argument for every cohort, at the limits that `build` names.
     #[test]
     fn permitted_parameters_leave_no_room_for_two_sets_or_two_secrets() {
+        let small = builder(LEAST_CLIENTS);
         for clients in LEAST_CLIENTS..=MAX_CLIENTS {
-            let quorum = Params::least_threshold(clients);
-            let corrupt = (2 * quorum - clients - 1).min(clients - 2);
-            assert!(2 * quorum > clients + corrupt && 3 * quorum > 2 * clients);
-            assert!(quorum <= clients && corrupt + 2 <= clients);
+            // Numbers are checked before keys, so that one key will do.
+            let limits = |name, threshold, min_survivors, max_corrupt| {
+                let clients = vec![small.clients[0]; clients];
+                match (ParamsBuilder { clients, threshold, min_survivors, max_corrupt, ..small.clone() }).build() {
+                    Err(MpcError::Parameter { name: culprit, least, most, .. }) if culprit == name => {
+                        (least as usize, most as usize)
+                    }
+                    other => panic!("expected {name} to be refused, got {other:?}"),
+                }
+            };
+            let (_, corrupt) = limits("max_corrupt", 0, 0, usize::MAX);
+            let (threshold, most) = limits("threshold", 0, 0, corrupt);
+            let (survivors, _) = limits("min_survivors", threshold, 0, corrupt);
+            let quorum = 2 * clients / 3 + 1;
+            assert!(quorum <= threshold && threshold <= survivors && survivors <= clients && most == clients);
+            // Two sets with a quorum each; both secrets of one client; a secret opened by the corrupt ones alone.
+            assert!(2 * quorum > clients + corrupt && 2 * threshold > clients + corrupt && corrupt < threshold);
+            // A client that was told of other sharers than the signers, all but it dropped; a sum with one honest part.
+            assert!(survivors + quorum > clients + corrupt && survivors >= corrupt + 2);
+            // Not stricter than it must be.
+            assert!(2 * quorum <= clients + corrupt + 1 || corrupt + 2 == clients);
         }
     }
 
