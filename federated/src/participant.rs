@@ -45,7 +45,7 @@ impl Participant {
     ///
     /// # Errors
     /// [`Error::UnknownClient`] if the session does not hold this client with this key; [`Error::Malformed`] if the data's
-    /// features do not fit the model.
+    /// features or labels do not fit the model, or there are none.
     pub fn new(
         session: Arc<Session>,
         client: ClientId,
@@ -63,6 +63,18 @@ impl Participant {
                 what: "client's data",
                 expected: format!("{} features", plan.shape().inputs()),
                 got: format!("{} features", data.features()),
+            });
+        }
+        if data.is_empty() {
+            let expected = "one example or more".to_owned();
+            return Err(Error::Malformed { what: "client's data", expected, got: "none".to_owned() });
+        }
+        let outputs = plan.shape().outputs();
+        if let Some(label) = data.labels().iter().find(|&&label| usize::from(label) >= outputs) {
+            return Err(Error::Malformed {
+                what: "client's data",
+                expected: format!("labels below {outputs}"),
+                got: format!("label {label}"),
             });
         }
         Ok(Self {

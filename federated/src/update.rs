@@ -87,6 +87,15 @@ impl Clipped {
 }
 
 /// An update that may be protected and sent.
+///
+/// Only [`Clipped`] makes one, so that nothing is sent unclipped or without the noise of the configuration:
+///
+/// ```compile_fail,E0451
+/// # use nexus_federated::{Hash, update::Noised};
+/// fn forge(model: Hash) -> Noised {
+///     Noised { model, values: vec![1_000_000].into() }
+/// }
+/// ```
 pub struct Noised {
     model: Hash,
     values: Zeroizing<Vec<i64>>,
@@ -112,6 +121,15 @@ pub struct Admitted {
 }
 
 /// An opened sum, not yet looked at.
+///
+/// A model does not take it as it is:
+///
+/// ```compile_fail,E0308
+/// # use nexus_federated::{model::Model, update::Aggregate};
+/// fn unverified(model: &Model, aggregate: &Aggregate) {
+///     model.apply(aggregate);
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Aggregate {
     round: Round,
@@ -161,6 +179,24 @@ impl Aggregate {
 }
 
 /// The only thing a model can be changed by.
+///
+/// Only [`Aggregate::verify`] makes one:
+///
+/// ```compile_fail,E0451
+/// # use nexus_federated::{ClientId, Hash, Round, update::VerifiedAggregate};
+/// fn forge(model: Hash) -> VerifiedAggregate {
+///     VerifiedAggregate { round: Round(1), model, values: vec![1], contributors: vec![ClientId(0)], dropped_bits: 0 }
+/// }
+/// ```
+///
+/// and a model takes it:
+///
+/// ```
+/// # use nexus_federated::{Error, model::Model, update::VerifiedAggregate};
+/// fn verified(model: &Model, aggregate: &VerifiedAggregate) -> Result<Model, Error> {
+///     model.apply(aggregate)
+/// }
+/// ```
 #[derive(Debug)]
 pub struct VerifiedAggregate {
     round: Round,
@@ -200,6 +236,10 @@ impl VerifiedAggregate {
 #[cfg(test)]
 mod tests {
     use nexus_circuits::reference::{FixedPoint, Shape, Weights};
+    use nexus_dp::DpError;
+    use nexus_dp::distributed::DistributedGaussian;
+    use nexus_dp::event::{Adjacency, Unit};
+    use proptest::prelude::*;
 
     use super::*;
     use crate::config::{Mechanism, Settings};
@@ -310,5 +350,118 @@ mod tests {
         let config = config(|settings| settings.privacy.fraction_bits = 16);
         let verified = aggregate(vec![6; PARAMETERS], 6).verify(&config, permit(&config)).unwrap();
         assert_eq!(model().apply(&verified).unwrap().weights().values(), [16; PARAMETERS]);
+    }
+
+    #[test]
+    fn fewer_contributors_have_a_lower_bound() {
+        for mechanism in [Mechanism::DistributedGaussian, Mechanism::None] {
+            let config = config(|settings| settings.privacy.mechanism = mechanism);
+            let edge = spike(config.entry_bound(6) as i64);
+            aggregate(edge.clone(), 6).verify(&config, permit(&config)).unwrap();
+            let refused = aggregate(edge, 5).verify(&config, permit(&config));
+            assert!(matches!(refused, Err(Error::SumOutOfRange { contributors: 5, .. })), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_sum_longer_than_its_contributors_can_make_it_is_refused() {
+        // Without noise the norm's bound is the clip's, times the contributors: one unit beside it is too long.
+        let config = config(|settings| settings.privacy.mechanism = Mechanism::None);
+        let edge = 6 * config.clip().bound() as i64;
+        aggregate(spike(edge), 6).verify(&config, permit(&config)).expect("the bound itself is allowed");
+        let mut longer = spike(edge);
+        longer[3] = 1;
+        match aggregate(longer, 6).verify(&config, permit(&config)) {
+            Err(Error::SumTooLong { norm, bound, contributors: 6 }) => {
+                assert_eq!(bound.to_bits(), (edge as f64).to_bits());
+                assert!(norm > bound && norm < bound + 1.0, "{norm} over {bound}");
+            }
+            other => panic!("expected a long sum, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_sum_longer_than_its_contributors_and_their_noise_is_refused() {
+        let config = config(|_| {});
+        for contributors in [5, 6] {
+            let bound = config.norm_bound(contributors as usize);
+            let entry = (bound / 6.0_f64.sqrt()).floor() as i64;
+            assert!(entry.unsigned_abs() + 3 < config.entry_bound(contributors as usize), "each entry passes");
+            aggregate(vec![entry; 6], contributors).verify(&config, permit(&config)).expect("within the bound");
+            match aggregate(vec![-entry - 1; 6], contributors).verify(&config, permit(&config)) {
+                Err(Error::SumTooLong { norm, bound: allowed, contributors: count }) => {
+                    assert!(norm > allowed && (allowed - bound).abs() < f64::EPSILON);
+                    assert_eq!(count, contributors as usize);
+                }
+                other => panic!("expected a long sum, got {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_permit_of_another_event_is_refused() {
+        let config = config(|_| {});
+        let privacy = config.privacy().unwrap();
+        let clip = config.clip().bound();
+        let honest = config.min_survivors() - config.max_corrupt();
+        // Less noise, a longer update, fewer honest clients, one parameter more: each is another release.
+        for (multiplier, clip, honest, dimension) in
+            [(2.9, clip, honest, 6), (3.0, clip + 1, honest, 6), (3.0, clip, honest - 1, 6), (3.0, clip, honest, 7)]
+        {
+            let other =
+                DistributedGaussian::calibrate(multiplier, clip, honest, dimension, Adjacency::AddRemove, Unit::User)
+                    .unwrap();
+            let permit = privacy.budget().reserve(other.event()).unwrap();
+            let refused = aggregate(spike(0), 6).verify(&config, Some(permit));
+            assert!(matches!(refused, Err(Error::Privacy(DpError::PermitMismatch { .. }))), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn an_update_passes_without_noise_only_where_there_is_none() {
+        let clipped = || Clipped { model: Hash([1; 32]), values: vec![1; 6].into() };
+        let refused = clipped().without_noise(&config(|_| {}));
+        assert!(matches!(refused, Err(Error::OutOfTurn(_))));
+        let public = config(|settings| settings.privacy.mechanism = Mechanism::None);
+        let passed = clipped().without_noise(&public).map(Noised::into_values);
+        assert_eq!(*passed.unwrap(), [1; 6]);
+    }
+
+    #[test]
+    fn an_update_longer_than_the_noise_covers_is_not_privatised() {
+        let config = config(|_| {});
+        let privacy = config.privacy().unwrap();
+        let clip = config.clip().bound();
+        let try_with = |first: i64, second: i64| {
+            let mut rng = <rand_chacha::ChaCha20Rng as rand_core::SeedableRng>::seed_from_u64(1);
+            let clipped = Clipped { model: Hash([1; 32]), values: vec![first, second, 0, 0, 0, 0].into() };
+            clipped.privatise(privacy, permit(&config).unwrap(), &mut rng).map(|noised| noised.into_values().to_vec())
+        };
+        let noised = try_with(clip as i64, 0).unwrap();
+        assert!(noised[2..].iter().any(|&value| value != 0), "{noised:?}");
+        let refused = try_with(clip as i64, 1);
+        assert!(matches!(refused, Err(Error::Privacy(DpError::SensitivityExceeded { .. }))), "{refused:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn a_weight_moves_by_the_mean_to_within_a_half(
+            sums in proptest::array::uniform6(-100_000_i64..100_000), start in -1_000_000..1_000_000, all in any::<bool>(),
+        ) {
+            let config = config(|settings| {
+                settings.privacy.mechanism = Mechanism::None;
+                settings.privacy.fraction_bits = FixedPoint::V1.weight_fraction;
+            });
+            let contributors = if all { 6 } else { 5 };
+            let weights = Weights::new(model().weights().shape(), vec![start; 6], FixedPoint::V1).unwrap();
+            let start = Model::new(weights, FixedPoint::V1);
+            let mut sum = aggregate(sums.to_vec(), contributors);
+            sum.model = start.hash();
+            let moved = start.apply(&sum.verify(&config, None).unwrap()).unwrap();
+            for ((&from, &to), &sum) in start.weights().values().iter().zip(moved.weights().values()).zip(&sums) {
+                let off = 2 * (i64::from(contributors) * i64::from(to - from) - sum);
+                prop_assert!(-i64::from(contributors) < off && off <= i64::from(contributors), "{sum} moved {from} to {to}");
+            }
+        }
     }
 }

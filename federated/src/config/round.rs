@@ -8,7 +8,7 @@ use nexus_dp::event::{Adjacency, Unit};
 use nexus_mpc::secagg;
 use sha2::{Digest, Sha256};
 
-use super::{AggregationSettings, Mechanism, PrivacySettings, Protection, Settings, TrainingSettings};
+use super::{AggregationSettings, Mechanism, ModelSettings, PrivacySettings, Protection, Settings, TrainingSettings};
 use crate::error::ConfigError;
 use crate::train::CandleProducts;
 use crate::{Error, Hash};
@@ -76,7 +76,8 @@ impl RoundConfig {
             return Err(ConfigError::new("model.shape", &model.shape, allowed).into());
         }
         if model.shape.parameters() > secagg::MAX_LENGTH {
-            let allowed = format!("a shape of up to {} parameters; it has {}", secagg::MAX_LENGTH, model.shape.parameters());
+            let allowed =
+                format!("a shape of up to {} parameters; it has {}", secagg::MAX_LENGTH, model.shape.parameters());
             return Err(ConfigError::new("model.shape", &model.shape, allowed).into());
         }
         range("training.clients", training.clients, 3, Self::MAX_CLIENTS)?;
@@ -216,20 +217,59 @@ impl RoundConfig {
         Ok(bits)
     }
 
+    /// Numbers in little-endian bytes, reals as their IEEE 754 bits, the shape's text after its length; in the order of
+    /// the declarations, the derived values in the place of what was left out.
     fn digest(&self, settings: &Settings) -> Hash {
-        // A tuple and not a JSON object: its fields stand in the order of their declaration, whichever features of
-        // `serde_json` the build has; derived values stand in for what was left out.
-        let agreed = serde_json::to_string(&(
-            &settings.model,
-            &settings.training,
-            &settings.privacy,
-            settings.aggregation.protect,
-            [self.threshold, self.min_survivors, self.max_corrupt],
-            self.modulus_bits,
-            self.phase_timeout_ms,
-        ))
-        .expect("settings are strings, numbers and structures of them");
-        let hash = Sha256::new().chain_update(b"cipher-nexus round config v1").chain_update(agreed);
+        // Each field is named, so that a new one cannot be left out unnoticed.
+        let Settings { data: _, model, training, privacy, aggregation, simulation: _ } = settings;
+        let ModelSettings { shape, format } = model;
+        let FixedPoint { weight_bits, weight_fraction, activation_bits, activation_fraction } = *format;
+        let TrainingSettings { clients, rounds, steps, batch, rate_shift } = *training;
+        let PrivacySettings { mechanism, noise_multiplier, clip, fraction_bits, epsilon, delta } = *privacy;
+        let AggregationSettings {
+            protect,
+            threshold: _,
+            min_survivors: _,
+            max_corrupt: _,
+            modulus_bits: _,
+            phase_timeout_ms,
+        } = *aggregation;
+        let count = |value: usize| (value as u64).to_le_bytes();
+        let real = |value: f64| value.to_bits().to_le_bytes();
+        let shape = shape.to_string();
+        let mechanism = match mechanism {
+            Mechanism::None => 0,
+            Mechanism::DistributedGaussian => 1,
+        };
+        let protect = match protect {
+            Protection::Plain => 0,
+            Protection::Secagg => 1,
+        };
+        let hash = Sha256::new()
+            .chain_update(b"cipher-nexus round config v1")
+            .chain_update(count(shape.len()))
+            .chain_update(shape)
+            .chain_update(weight_bits.to_le_bytes())
+            .chain_update(weight_fraction.to_le_bytes())
+            .chain_update(activation_bits.to_le_bytes())
+            .chain_update(activation_fraction.to_le_bytes())
+            .chain_update(count(clients))
+            .chain_update(rounds.to_le_bytes())
+            .chain_update(count(steps))
+            .chain_update(count(batch))
+            .chain_update(rate_shift.to_le_bytes())
+            .chain_update([mechanism])
+            .chain_update(real(noise_multiplier))
+            .chain_update(real(clip))
+            .chain_update(fraction_bits.to_le_bytes())
+            .chain_update(real(epsilon))
+            .chain_update(real(delta))
+            .chain_update([protect])
+            .chain_update(count(self.threshold))
+            .chain_update(count(self.min_survivors))
+            .chain_update(count(self.max_corrupt))
+            .chain_update(self.modulus_bits.to_le_bytes())
+            .chain_update(phase_timeout_ms.to_le_bytes());
         Hash(hash.finalize().into())
     }
 }

@@ -20,6 +20,7 @@ pub struct Directory {
 
 impl Directory {
     const RECORD: &str = "run.jsonl";
+    const FIRST_LINE: &str = "the run's settings; begin anew in another folder";
 
     /// A new run's folder; it may exist, but not hold a run.
     ///
@@ -44,8 +45,8 @@ impl Directory {
     /// A last line that was cut off when the process died is removed: what it would have said has not happened yet.
     ///
     /// # Errors
-    /// [`Error::File`] naming file and line: no record, a line that cannot be read before the last, or another process
-    /// at work.
+    /// [`Error::File`] naming file and line: no record, a line that cannot be read or does not follow from the one before,
+    /// or another process at work.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let record = path.join(Self::RECORD);
         let file = OpenOptions::new().read(true).append(true).open(&record);
@@ -58,10 +59,13 @@ impl Directory {
         for (index, line) in bytes[..whole].split_inclusive(|&byte| byte == b'\n').enumerate() {
             let parsed = serde_json::from_slice(line);
             let parsed = parsed.map_err(|error| Error::file(&record, format!("line {}: {error}", index + 1)))?;
+            directory
+                .follows(&parsed)
+                .map_err(|expected| Error::file(&record, format!("line {}: expected {expected}", index + 1)))?;
             directory.records.push(parsed);
         }
-        if !matches!(directory.records.first(), Some(Record::Run(_))) {
-            return Err(Error::file(&record, "line 1: expected the run's settings; begin anew in another folder"));
+        if directory.records.is_empty() {
+            return Err(Error::file(&record, format!("line 1: expected {}", Self::FIRST_LINE)));
         }
         if whole < bytes.len() {
             directory.file.set_len(whole as u64).map_err(|error| Error::file(&record, error))?;
@@ -97,6 +101,23 @@ impl Directory {
 
     pub(super) fn has_reserved(&self, wanted: Round) -> bool {
         self.records.iter().any(|record| matches!(record, Record::Reserved { round, .. } if *round == wanted))
+    }
+
+    /// Whether `record` may come next: the run, then each round's charge and end in turn; or else what should come.
+    fn follows(&self, record: &Record) -> Result<(), String> {
+        let charge = |round: Option<Round>| match (round, record) {
+            (Some(due), Record::Reserved { round, .. }) if *round == due => Ok(()),
+            (Some(due), _) => Err(format!("the charge of {due}")),
+            (None, _) => Err("nothing after the last round that can be counted".to_owned()),
+        };
+        match (self.records.last(), record) {
+            (None, Record::Run(_)) => Ok(()),
+            (None, _) => Err(Self::FIRST_LINE.to_owned()),
+            (Some(Record::Run(_)), _) => charge(Some(Round(1))),
+            (Some(Record::Round(last)), _) => charge(last.report.round.next()),
+            (Some(Record::Reserved { round, .. }), Record::Round(end)) if end.report.round == *round => Ok(()),
+            (Some(Record::Reserved { round, .. }), _) => Err(format!("the end of {round}")),
+        }
     }
 
     /// Writes a line and waits until it is on the disk.

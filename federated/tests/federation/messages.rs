@@ -1,0 +1,191 @@
+//! The round's start on the wire, whole and damaged.
+
+use nexus_federated::config::Settings;
+use nexus_federated::message::{Message, RoundStart};
+use nexus_federated::session::Session;
+use nexus_federated::{Error, Hash, Round};
+use nexus_mpc::session::{Identity, SessionId};
+use proptest::prelude::*;
+
+use crate::support::{client_identity, config, coordinator_identity, initial, session, settings};
+
+fn start(session: &Session, round: u32) -> RoundStart {
+    RoundStart { session: session.id(), round: Round(round), config: session.config().hash(), model: initial(session) }
+}
+
+fn decode(session: &Session, bytes: &[u8]) -> Result<RoundStart, Error> {
+    RoundStart::decode(bytes, &session.coordinator(), session.id(), session.config())
+}
+
+fn signed(session: &Session) -> Vec<u8> {
+    start(session, 2).encode(&coordinator_identity())
+}
+
+#[test]
+fn a_round_start_survives_its_bytes() {
+    let session = session(&settings(4));
+    for round in [0, 1, 2, u32::MAX] {
+        let start = start(&session, round);
+        let bytes = start.encode(&coordinator_identity());
+        assert_eq!(bytes.len(), 32 + 4 + 32 + 4 * 6 + 64);
+        assert_eq!(decode(&session, &bytes).unwrap(), start);
+    }
+}
+
+#[test]
+fn the_fields_of_a_round_start_stand_where_they_are_documented() {
+    let session = session(&settings(4));
+    let (start, bytes) = (start(&session, 0x0403_0201), start(&session, 0x0403_0201).encode(&coordinator_identity()));
+    assert_eq!(bytes[..32], session.id().0);
+    assert_eq!(bytes[32..36], [1, 2, 3, 4]);
+    assert_eq!(bytes[36..68], session.config().hash().0);
+    assert_eq!(bytes[68..92], start.model.bytes());
+}
+
+#[test]
+fn a_round_start_that_is_cut_or_has_more_is_refused() {
+    let session = session(&settings(4));
+    let bytes = signed(&session);
+    let refusal = |bytes: &[u8]| match decode(&session, bytes) {
+        Err(Error::Malformed { what: "round start", expected, got }) => (expected, got),
+        other => panic!("expected a wrong length, got {other:?}"),
+    };
+    let length = bytes.len();
+    for cut in 0..length {
+        assert_eq!(refusal(&bytes[..cut]), (format!("{length} bytes"), format!("{cut} bytes")));
+    }
+    let longer = [&bytes[..], &[0]].concat();
+    assert_eq!(refusal(&longer), (format!("{length} bytes"), format!("{} bytes", length + 1)));
+}
+
+#[test]
+fn every_flipped_bit_of_a_round_start_breaks_its_signature() {
+    let session = session(&settings(4));
+    let bytes = signed(&session);
+    for bit in 0..8 * bytes.len() {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert!(matches!(decode(&session, &flipped), Err(Error::NotSignedByCoordinator)), "bit {bit}");
+    }
+}
+
+#[test]
+fn a_round_start_signed_by_someone_else_is_refused() {
+    let session = session(&settings(4));
+    for stranger in [client_identity(0), Identity::from_seed([99; 32]).into()] {
+        let bytes = start(&session, 1).encode(&stranger);
+        assert!(matches!(decode(&session, &bytes), Err(Error::NotSignedByCoordinator)));
+    }
+}
+
+#[test]
+fn a_signature_in_another_context_is_none() {
+    let session = session(&settings(4));
+    let mut bytes = signed(&session);
+    let body = bytes.len() - 64;
+    let signature = coordinator_identity().sign("envelope", &bytes[..body]);
+    bytes[body..].copy_from_slice(&signature);
+    assert!(matches!(decode(&session, &bytes), Err(Error::NotSignedByCoordinator)));
+}
+
+#[test]
+fn a_round_start_of_another_session_is_refused() {
+    let session = session(&settings(4));
+    let elsewhere = RoundStart { session: SessionId([1; 32]), ..start(&session, 1) };
+    let bytes = elsewhere.encode(&coordinator_identity());
+    assert!(matches!(decode(&session, &bytes), Err(Error::WrongSession)));
+}
+
+#[test]
+fn a_round_start_of_another_configuration_is_refused() {
+    let session = session(&settings(4));
+    let other = config(&Settings { privacy: Settings::default().privacy, ..settings(5) }).hash();
+    let elsewhere = RoundStart { config: other, ..start(&session, 1) };
+    match decode(&session, &elsewhere.encode(&coordinator_identity())) {
+        Err(Error::WrongConfig { expected, got }) => assert_eq!((expected, got), (session.config().hash(), other)),
+        other => panic!("expected the wrong configuration, got {other:?}"),
+    }
+}
+
+#[test]
+fn a_signed_parameter_that_does_not_fit_is_refused() {
+    let session = session(&settings(4));
+    let mut bytes = signed(&session);
+    let body = bytes.len() - 64;
+    // 2^23 is one above the greatest weight of 24 bits.
+    bytes[68..72].copy_from_slice(&(1_i32 << 23).to_le_bytes());
+    let signature = coordinator_identity().sign("federated/round-start/v1", &bytes[..body]);
+    bytes[body..].copy_from_slice(&signature);
+    assert!(matches!(decode(&session, &bytes), Err(Error::Circuit(_))));
+    bytes[68..72].copy_from_slice(&((1_i32 << 23) - 1).to_le_bytes());
+    let signature = coordinator_identity().sign("federated/round-start/v1", &bytes[..body]);
+    bytes[body..].copy_from_slice(&signature);
+    assert_eq!(decode(&session, &bytes).unwrap().model.weights().values()[0], (1 << 23) - 1);
+}
+
+#[test]
+fn the_session_s_id_binds_everything_it_is_made_of() {
+    let base = session(&settings(4));
+    let make = |change: &dyn Fn(&mut Vec<nexus_federated::session::Registration>), coordinator: &Identity, nonce| {
+        let mut clients = base.clients().to_vec();
+        change(&mut clients);
+        Session::new(base.config().clone(), coordinator.verifying_key(), clients, nonce).unwrap().id()
+    };
+    let coordinator = coordinator_identity();
+    assert_eq!(make(&|_| {}, &coordinator, [9; 32]), base.id());
+    assert_eq!(make(&|clients| clients.reverse(), &coordinator, [9; 32]), base.id(), "clients are ordered by id");
+    let other_config = {
+        let mut settings = settings(4);
+        settings.training.rounds += 1;
+        session(&settings).id()
+    };
+    let mut ids = vec![
+        base.id(),
+        other_config,
+        make(&|_| {}, &coordinator, [8; 32]),
+        make(&|_| {}, &Identity::from_seed([201; 32]), [9; 32]),
+        make(&|clients| clients[3].client.0 = 17, &coordinator, [9; 32]),
+        make(&|clients| clients[2].identity.0[0] ^= 1, &coordinator, [9; 32]),
+        make(&|clients| clients[1].data = Hash([5; 32]), &coordinator, [9; 32]),
+    ];
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 7);
+}
+
+#[test]
+fn a_session_of_more_or_fewer_clients_than_configured_is_refused() {
+    let base = session(&settings(4));
+    for clients in [base.clients()[..3].to_vec(), [base.clients(), &base.clients()[..1]].concat()] {
+        let got = format!("{} clients", clients.len());
+        match Session::new(base.config().clone(), base.coordinator(), clients, [0; 32]) {
+            Err(Error::Malformed { what: "registrations", expected, got: found }) => {
+                assert_eq!((expected.as_str(), found), ("4 clients", got));
+            }
+            other => panic!("expected a wrong count, got {other:?}"),
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_message_of_any_bytes_is_read_back_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+        match Message::decode(&bytes) {
+            Ok(message) => {
+                prop_assert!(matches!(bytes[0], 1 | 2));
+                prop_assert_eq!(message.encode(), bytes);
+            }
+            Err(Error::Malformed { what, .. }) => {
+                prop_assert_eq!(what, "message");
+                prop_assert!(!matches!(bytes.first(), Some(1 | 2)));
+            }
+            Err(other) => return Err(TestCaseError::fail(other.to_string())),
+        }
+    }
+
+    #[test]
+    fn a_round_start_of_any_bytes_is_refused(bytes in proptest::collection::vec(any::<u8>(), 156)) {
+        let session = session(&settings(4));
+        prop_assert!(matches!(decode(&session, &bytes), Err(Error::NotSignedByCoordinator)));
+    }
+}
