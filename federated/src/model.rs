@@ -174,14 +174,14 @@ impl Model {
     /// Reads what [`Self::save`] wrote.
     ///
     /// # Errors
-    /// [`Error::File`] naming the file, or as [`Self::from_tensors`].
+    /// [`Error::File`] naming the file and what is wrong with it.
     pub fn load(path: &Path, shape: &Shape, format: FixedPoint) -> Result<Self, Error> {
         let length = std::fs::metadata(path).map_err(|error| Error::file(path, error))?.len();
         if length > Self::MAX_CHECKPOINT {
             return Err(Error::file(path, format!("{length} bytes, allowed are at most {}", Self::MAX_CHECKPOINT)));
         }
         let tensors = candle_core::safetensors::load(path, &Device::Cpu).map_err(|error| Error::file(path, error))?;
-        Self::from_tensors(shape, format, &tensors)
+        Self::from_tensors(shape, format, &tensors).map_err(|error| Error::file(path, error))
     }
 
     fn from_reals(shape: &Shape, format: FixedPoint, reals: &[f64]) -> Result<Self, Error> {

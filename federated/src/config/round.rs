@@ -372,9 +372,6 @@ fn noise(
     clients: usize,
     honest: usize,
 ) -> Result<Option<Privacy>, ConfigError> {
-    if privacy.mechanism == Mechanism::None {
-        return Ok(None);
-    }
     let PrivacySettings { noise_multiplier, epsilon, delta, .. } = *privacy;
     let refused = |field, value: f64| move |error: DpError| ConfigError::new(field, value, error);
     let delta = Delta::for_users(delta, clients).map_err(|_| {
@@ -386,6 +383,10 @@ fn noise(
     }
     if !(noise_multiplier > 0.0 && noise_multiplier <= 1e6) {
         return Err(ConfigError::new("privacy.noise_multiplier", noise_multiplier, "above 0, up to 1e6"));
+    }
+    // What a run without noise says of it must make sense too: it is part of what is agreed.
+    if privacy.mechanism == Mechanism::None {
+        return Ok(None);
     }
     let cap = Rho::for_epsilon(epsilon, delta).map_err(refused("privacy.epsilon", epsilon))?;
     let mechanism = DistributedGaussian::calibrate(
