@@ -146,6 +146,11 @@ fn resume(simulation: &mut Simulation, summary: &mut Summary, directory: &Direct
     directory.expect_header(&summary.header())?;
     summary.rounds = directory.rounds().cloned().collect();
     let Some(last) = summary.rounds.last() else { return Ok(()) };
+    if let Some(attack) = summary.attack.filter(|attack| last.report.round < attack.last_round()) {
+        // What the cheat has heard so far is not on disk.
+        let reason = format!("the attack {attack:?} is not over, and is not played by halves; begin anew");
+        return Err(Error::file(directory.path(), reason));
+    }
     let shape = simulation.session().config().plan().shape().clone();
     let format = simulation.session().config().plan().format();
     let path = directory.checkpoint_path(last.report.round);

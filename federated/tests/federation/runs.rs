@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use nexus_dp::account::{Delta, Rho};
+use nexus_federated::attack::Attack;
 use nexus_federated::config::{Mechanism, Settings};
 use nexus_federated::model::Model;
 use nexus_federated::run::{self, Directory, Outcome, Record, Silent, Summary};
@@ -182,6 +183,25 @@ fn a_charge_without_its_round_is_not_charged_again() {
     assert_eq!(after.lines().nth(3), whole.lines().nth(3), "the charge stands as it was written");
     let charges = after.lines().filter(|line| line.contains(r#""kind":"reserved","round":2,"#));
     assert_eq!(charges.count(), 1);
+}
+
+#[test]
+fn an_attack_is_taken_up_again_only_once_it_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let play = |directory: Result<Directory, Error>| {
+        run::simulate(&settings(), Some(Attack::Replay), Some(&mut directory.unwrap()), &mut Silent)
+    };
+    let whole = play(Directory::create(folder.path())).unwrap();
+    assert_eq!(whole.caught(), Some(true));
+    let text = record(folder.path());
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    // The run, and rounds 1 and 2: the replay is played and found.
+    write(folder.path(), lines[..5].concat().as_bytes());
+    same(&play(Directory::open(folder.path())).unwrap(), &whole);
+    // The run and round 1: what the cheat kept of it is gone.
+    write(folder.path(), lines[..3].concat().as_bytes());
+    let folder_name = folder.path().file_name().unwrap().to_str().unwrap();
+    assert!(refused(play(Directory::open(folder.path())), folder_name).contains("begin anew"));
 }
 
 #[test]
