@@ -181,11 +181,9 @@ impl Engine {
             for effect in &effects {
                 if let Effect::Rejected { client, .. } = effect
                     && !rogue.hides_rejection(*client)
+                    && let Some(index) = self.place(*client)
                 {
-                    let index = self.participants.iter().position(|participant| participant.client() == *client);
-                    if let Some(index) = index {
-                        seats[index].present = false;
-                    }
+                    seats[index].present = false;
                 }
             }
             effects = conclude(effects, &rogue, &mut report);
@@ -240,19 +238,15 @@ impl Engine {
                     }
                 }
                 Effect::Send(client, bytes) => {
-                    let index = self.participants.iter().position(|participant| participant.client() == client);
-                    if let Some(index) = index.filter(|&index| seats[index].present) {
+                    if let Some(index) = self.place(client).filter(|&index| seats[index].present) {
                         inboxes[index] = Some(bytes);
                     }
                 }
                 _ => {}
             }
         }
-        if let (Some(start), true) = (&rogue.other_start, matches!(phase, Phase::Advertise | Phase::Plain)) {
-            let index = self.participants.iter().position(|participant| participant.client() == Attack::CLIENT);
-            if let Some(index) = index {
-                inboxes[index] = Some(start.clone());
-            }
+        if let (Some(start), Phase::Advertise, Some(index)) = (&rogue.other_start, phase, self.place(Attack::CLIENT)) {
+            inboxes[index] = Some(start.clone());
         }
         inboxes
     }
@@ -283,15 +277,17 @@ impl Engine {
 
     /// What the cheating client puts in the place of its honest answer.
     fn tamper(&self, phase: Phase, answers: &mut [Option<Result<Vec<u8>, Error>>], rogue: &Rogue) {
-        if phase != Phase::Mask {
-            return;
+        let Some(index) = self.place(Attack::CLIENT).filter(|_| phase == Phase::Mask) else { return };
+        if let Some(Ok(answer)) = &mut answers[index]
+            && let Some(cheat) = rogue.replacement(answer, self.kept.as_ref(), &self.participants[index])
+        {
+            *answer = cheat;
         }
-        let index = self.participants.iter().position(|participant| participant.client() == Attack::CLIENT);
-        let Some(Some(Ok(answer))) = index.map(|index| &mut answers[index]) else { return };
-        let client = self.participants.iter().find(|participant| participant.client() == Attack::CLIENT);
-        if let Some(replacement) = client.and_then(|client| rogue.replacement(answer, self.kept.as_ref(), client)) {
-            *answer = replacement;
-        }
+    }
+
+    /// Where a client sits.
+    fn place(&self, client: ClientId) -> Option<usize> {
+        self.participants.iter().position(|participant| participant.client() == client)
     }
 
     /// The coordinator's second question, after the round's one release, to all who are there.

@@ -24,8 +24,8 @@ pub struct Registration {
 
 /// SHA-256 of a fresh 256-bit salt and the data's digest.
 ///
-/// The salt hides the data from guessing (in the random-oracle model); the hash binds the client to it. Nothing opens
-/// this commitment yet: the training proof will.
+/// The salt hides the data from guessing (in the random-oracle model). It is not kept, so nothing can open this hash: it
+/// fixes the session's id after the data, and no more. The training proof brings a commitment that opens.
 pub fn commit_to<R: CryptoRng + ?Sized>(data: &Dataset, rng: &mut R) -> Hash {
     let mut salt = [0; 32];
     rng.fill_bytes(&mut salt);

@@ -1,9 +1,11 @@
 //! An update's way from training to the model: each stage is a type that only the stage before can make.
 //!
 //! ```text
-//! Trained --clip--> Clipped --privatise--> Noised --mask--> Masked        (client)
-//!                   Admitted messages --open--> Aggregate --verify--> VerifiedAggregate --> Model::apply
+//! Trained --clip--> Clipped --privatise--> Noised --protect--> a message                        (client)
+//! messages --receive--> Admitted --open--> Aggregate --verify--> VerifiedAggregate --> Model::apply  (coordinator)
 //! ```
+//!
+//! What protects an update has stages of its own, as types too: see [`nexus_mpc::secagg`].
 //!
 //! `VerifiedAggregate` says: enough clients of this round and model, every entry and the norm within what honest
 //! clients can add up to, the round's privacy cost reserved. It does not yet say that each update is honest
@@ -113,11 +115,18 @@ impl Noised {
     }
 }
 
-/// A message that the coordinator took into the sum.
+/// The receipt for a message that the coordinator took; only a [`ServerProtocol`](crate::protect::ServerProtocol) of
+/// this crate makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Admitted {
-    /// Whose it is.
-    pub client: ClientId,
+    pub(crate) client: ClientId,
+}
+
+impl Admitted {
+    /// Whose message it is.
+    pub const fn client(&self) -> ClientId {
+        self.client
+    }
 }
 
 /// An opened sum, not yet looked at.

@@ -47,7 +47,7 @@ fn main() -> ExitCode {
 }
 
 fn start(arguments: &Arguments) -> Result<u8, Failure> {
-    let (settings, attack, mut directory) = match &arguments.resume {
+    let (settings, attack, directory) = match &arguments.resume {
         Some(path) => {
             let directory = Directory::open(path)?;
             let header = directory.header().cloned();
@@ -62,7 +62,7 @@ fn start(arguments: &Arguments) -> Result<u8, Failure> {
         print(&toml(&config.resolved(&settings))?);
         return Ok(0);
     }
-    let mut directory = match directory.take() {
+    let mut directory = match directory {
         Some(directory) => directory,
         None => create(arguments.out.as_deref(), &config.resolved(&settings))?,
     };
