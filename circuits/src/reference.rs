@@ -8,8 +8,9 @@
 //! message   x = trunc₀(c·(W_T − W_0) / 2^g),  ‖x‖² ≤ C²
 //! ```
 //!
-//! `round_f(z) = ⌊(z + 2^(f−1)) / 2^f⌋` rounds to nearest, and saturates at the bounds of the value it
-//! makes. A layer's bias is the last row of its weights: every activation row ends in the constant one.
+//! `round_f(z) = ⌊(z + 2^(f−1)) / 2^f⌋` rounds to nearest. Activations and errors of hidden layers saturate at the
+//! bounds of their width; weights need not, since the plan bounds how far so many steps can take them (and is refused
+//! where that is too far). A layer's bias is the last row of its weights: every activation row ends in the constant one.
 //!
 //! The code here is the *meaning*: whoever proves or speeds up training must give the same integers.
 //! Matrix products are behind [`Products`], since they are what another machine may do otherwise; sums of
@@ -29,6 +30,6 @@ pub use fixed_point::FixedPoint;
 pub use plan::{Accumulator, TrainingPlan};
 pub use products::{Integers, Matrix, Products};
 pub use schedule::Schedule;
-pub use sgd::{Examples, Sgd, TrainError};
+pub use sgd::{Examples, Observer, Sgd, TrainError};
 pub use shape::{Layer, Shape};
 pub use weights::Weights;

@@ -1,7 +1,13 @@
 //! Proof systems behind one face.
 
+pub mod argument;
+mod error;
 mod field;
+pub mod logup;
+pub mod multilinear;
+pub mod sumcheck;
 mod transcript;
 
+pub use error::ZkError;
 pub use field::{Base, EXTENSION_DEGREE, Ext, ext_from_bytes, ext_to_bytes, from_signed};
 pub use transcript::Transcript;

@@ -28,6 +28,9 @@ impl TrainingPlan {
     /// The most steps a plan may hold.
     pub const MAX_STEPS: usize = 1 << 16;
 
+    /// The greatest magnitude that weights may be able to reach in training.
+    pub const MAX_WEIGHT: u128 = i32::MAX as u128;
+
     /// A plan of `steps` steps with batches of `batch` at learning rate `2^−rate_shift`, on the mean over the batch.
     ///
     /// The gradient of layer `l` is divided by `2^s`, `s = fractions of its two factors − weight fraction + log₂ batch + rate_shift`.
@@ -35,7 +38,8 @@ impl TrainingPlan {
     ///
     /// # Errors
     /// [`CircuitError::OutOfRange`] for widths, batch, steps or a rate whose shift leaves 1 to 62;
-    /// [`CircuitError::NotAPowerOfTwo`] for the batch; [`CircuitError::AccumulatorTooWide`] if a sum could reach p/2.
+    /// [`CircuitError::NotAPowerOfTwo`] for the batch; [`CircuitError::AccumulatorTooWide`] if a sum could reach p/2,
+    /// or a weight exceed [`Self::MAX_WEIGHT`], in the worst case over all data.
     pub fn new(
         shape: Shape,
         format: FixedPoint,
@@ -63,6 +67,13 @@ impl TrainingPlan {
                 + batch.trailing_zeros() as i32;
             check("rate_shift", rate_shift.into(), (1 - base).into(), (62 - base).into())?;
             plan.update_shifts.push((base + rate_shift) as u32);
+        }
+        for layer in plan.shape.layers() {
+            let bound = plan.weight_bound(layer);
+            if bound > Self::MAX_WEIGHT {
+                let accumulator = format!("weights of layer {}", layer.index);
+                return Err(CircuitError::AccumulatorTooWide { accumulator, bound, limit: Self::MAX_WEIGHT });
+            }
         }
         plan.accumulators = plan.shape.layers().flat_map(|layer| plan.layer_accumulators(layer)).collect();
         let limit = u128::from(FIELD_ORDER / 2);
@@ -129,23 +140,43 @@ impl TrainingPlan {
         self.update_shifts[layer.index]
     }
 
-    fn layer_accumulators(&self, layer: Layer) -> Vec<Accumulator> {
-        let weight = 1u128 << (self.format.weight_bits - 1);
-        let activation = 1u128 << (self.format.activation_bits - 1);
-        // The bias's constant one, 2^fraction, may exceed the activations themselves.
+    /// The greatest magnitude of what enters a layer, the bias's constant one included.
+    pub(crate) fn input_bound(&self, layer: Layer) -> u128 {
+        // The constant one, 2^fraction, may exceed the activations themselves.
         let one = 1u128 << self.input_fraction(layer);
-        let input = if layer.index == 0 { one } else { activation.max(one) };
+        if layer.index == 0 { one } else { one.max(1 << (self.format.activation_bits - 1)) }
+    }
+
+    /// The greatest magnitude of an error: an output's, and the target's one.
+    pub(crate) const fn error_bound(&self) -> u128 {
+        (1 << (self.format.activation_bits - 1)) + (1 << self.format.activation_fraction)
+    }
+
+    /// The greatest magnitude of one step's change of a weight.
+    pub(crate) fn change_bound(&self, layer: Layer) -> u128 {
+        ((self.batch as u128 * self.input_bound(layer) * self.error_bound()) >> self.update_shift(layer)) + 1
+    }
+
+    /// The greatest magnitude of a weight before the last step.
+    pub(crate) fn weight_bound(&self, layer: Layer) -> u128 {
+        (1 << (self.format.weight_bits - 1)) + (self.steps as u128) * self.change_bound(layer)
+    }
+
+    fn layer_accumulators(&self, layer: Layer) -> Vec<Accumulator> {
+        let weight = self.weight_bound(layer);
+        let activation = 1u128 << (self.format.activation_bits - 1);
+        let (input, error) = (self.input_bound(layer), self.error_bound());
         let named = |pass, z: u128, shift: u32, quotient: u128| Accumulator {
             name: format!("{pass} of layer {}", layer.index),
-            bound: z + (quotient << shift),
+            bound: z + ((quotient + 1) << shift),
         };
         let rows = layer.rows() as u128;
         let mut all = vec![
             named("forward", rows * input * weight, self.forward_shift(layer), activation),
-            named("gradient", self.batch as u128 * input * activation, self.update_shift(layer), weight),
+            named("gradient", self.batch as u128 * input * error, self.update_shift(layer), self.change_bound(layer)),
         ];
         if layer.index > 0 {
-            let z = layer.outputs as u128 * activation * weight;
+            let z = layer.outputs as u128 * error * weight;
             all.push(named("backward", z, self.backward_shift(), activation));
         }
         all

@@ -51,6 +51,21 @@ pub enum TrainError<E: std::error::Error + 'static> {
     Products(#[source] E),
 }
 
+/// Somebody who wants to see every sum of products of a training run, as a prover does.
+///
+/// Each method is called once a step and layer: `forward` from the first layer to the last, then `gradient` and,
+/// but for the first layer, `backward`, from the last to the first.
+pub trait Observer {
+    /// `Z = A·W`, `batch × outputs`.
+    fn forward(&mut self, _layer: Layer, _sums: &[i64]) {}
+    /// `dW = Aᵀ·E`, `(inputs + 1) × outputs`.
+    fn gradient(&mut self, _layer: Layer, _sums: &[i64]) {}
+    /// `E·Wᵀ` without the bias, `batch × inputs`.
+    fn backward(&mut self, _layer: Layer, _sums: &[i64]) {}
+}
+
+impl Observer for () {}
+
 /// A trainer: the plan, a way to multiply matrices, and buffers that are reused from step to step.
 #[derive(Debug)]
 pub struct Sgd<P> {
@@ -90,6 +105,20 @@ impl<P: Products> Sgd<P> {
         examples: Examples<'_>,
         schedule: &Schedule,
     ) -> Result<Weights, TrainError<P::Error>> {
+        self.train_observed(start, examples, schedule, &mut ())
+    }
+
+    /// As [`Self::train`], and tells `observer` every sum of products on the way.
+    ///
+    /// # Errors
+    /// As [`Self::train`].
+    pub fn train_observed(
+        &mut self,
+        start: &Weights,
+        examples: Examples<'_>,
+        schedule: &Schedule,
+        observer: &mut impl Observer,
+    ) -> Result<Weights, TrainError<P::Error>> {
         self.check(start, examples)?;
         let classes = self.plan.shape().outputs();
         if let Some(&label) = examples.labels.iter().find(|&&label| usize::from(label) >= classes) {
@@ -102,7 +131,7 @@ impl<P: Products> Sgd<P> {
             if let Some(&index) = batch.iter().find(|&&index| index as usize >= examples.len()) {
                 return Err(out_of_range("example index", index as usize, 0, examples.len().saturating_sub(1)).into());
             }
-            self.step(&mut weights, examples, batch)?;
+            self.step(&mut weights, examples, batch, observer)?;
         }
         Ok(weights)
     }
@@ -120,7 +149,7 @@ impl<P: Products> Sgd<P> {
         let mut predictions = Vec::with_capacity(examples.len());
         let indices: Vec<u32> = (0..examples.len() as u32).collect();
         for rows in indices.chunks(Self::PREDICTION_ROWS) {
-            self.forward(weights, examples, rows)?;
+            self.forward(weights, examples, rows, &mut ())?;
             predictions.extend(self.errors.chunks_exact(classes).map(|outputs| {
                 let best = outputs.iter().enumerate().max_by_key(|&(class, &value)| (value, std::cmp::Reverse(class)));
                 best.map_or(0, |(class, _)| class as u8)
@@ -152,7 +181,13 @@ impl<P: Products> Sgd<P> {
     }
 
     /// Fills `activations` with what enters each layer, and `errors` with the last layer's outputs.
-    fn forward(&mut self, weights: &Weights, examples: Examples<'_>, rows: &[u32]) -> Result<(), TrainError<P::Error>> {
+    fn forward(
+        &mut self,
+        weights: &Weights,
+        examples: Examples<'_>,
+        rows: &[u32],
+        observer: &mut impl Observer,
+    ) -> Result<(), TrainError<P::Error>> {
         let FixedPoint { activation_bits, activation_fraction, .. } = self.plan.format();
         let first = &mut self.activations[0];
         first.clear();
@@ -166,6 +201,7 @@ impl<P: Products> Sgd<P> {
             let right = Matrix::new(weights.layer(layer), layer.rows(), layer.outputs);
             self.sums.resize(rows.len() * layer.outputs, 0);
             self.products.product(left, right, &mut self.sums).map_err(TrainError::Products)?;
+            observer.forward(layer, &self.sums);
             let shift = self.plan.forward_shift(layer);
             let rounded = |&z: &i64| saturate(round(z, shift), activation_bits);
             if layer.index == last {
@@ -188,15 +224,15 @@ impl<P: Products> Sgd<P> {
         weights: &mut Weights,
         examples: Examples<'_>,
         batch: &[u32],
+        observer: &mut impl Observer,
     ) -> Result<(), TrainError<P::Error>> {
-        self.forward(weights, examples, batch)?;
-        let FixedPoint { weight_bits, activation_bits, activation_fraction, .. } = self.plan.format();
+        self.forward(weights, examples, batch, observer)?;
+        let FixedPoint { activation_bits, activation_fraction, .. } = self.plan.format();
         let classes = self.plan.shape().outputs();
         for (outputs, &row) in self.errors.chunks_exact_mut(classes).zip(batch) {
             let target = usize::from(examples.labels[row as usize]);
             for (class, output) in outputs.iter_mut().enumerate() {
-                let wanted = i64::from(class == target) << activation_fraction;
-                *output = saturate(i64::from(*output) - wanted, activation_bits);
+                *output -= i32::from(class == target) << activation_fraction;
             }
         }
         let layers: Vec<Layer> = self.plan.shape().layers().collect();
@@ -205,17 +241,19 @@ impl<P: Products> Sgd<P> {
             let entering = Matrix::new(&self.activations[layer.index], batch.len(), layer.rows());
             self.sums.resize(layer.parameters(), 0);
             self.products.product(entering.transpose(), errors, &mut self.sums).map_err(TrainError::Products)?;
+            observer.gradient(layer, &self.sums);
             // The errors of the layer before come from this layer's weights as they were in the forward pass.
             if layer.index > 0 {
                 let inputs = &weights.layer(layer)[..layer.inputs * layer.outputs];
                 let right = Matrix::new(inputs, layer.inputs, layer.outputs).transpose();
                 self.back_sums.resize(batch.len() * layer.inputs, 0);
                 self.products.product(errors, right, &mut self.back_sums).map_err(TrainError::Products)?;
+                observer.backward(layer, &self.back_sums);
             }
             let shift = self.plan.update_shift(layer);
             for (weight, &gradient) in weights.layer_mut(layer).iter_mut().zip(&self.sums) {
-                let change = saturate(round(gradient, shift), weight_bits);
-                *weight = saturate(i64::from(*weight) - i64::from(change), weight_bits);
+                // The plan bounds weights and changes alike below 2³¹.
+                *weight -= round(gradient, shift) as i32;
             }
             if layer.index > 0 {
                 let shift = self.plan.backward_shift();

@@ -1,0 +1,147 @@
+//! Arguments about a committed vector: written once, run transparent or in zero knowledge.
+
+mod affine;
+mod channel;
+mod tail;
+
+pub use affine::Affine;
+pub use channel::{Prover, Verifier};
+
+use rand_core::CryptoRng;
+
+use crate::{Base, EXTENSION_DEGREE, Ext, Transcript, ZkError};
+use channel::Relations;
+use p3_field::BasedVectorSpace;
+use rand::RngExt;
+
+/// What is shown about one committed vector, and about commitments that were registered before.
+///
+/// `prove` sends and draws what `verify` receives and draws, in the same order; how many messages there are, and which
+/// relations they stand in, depends on the statement alone. The verifier's side is run by both.
+pub trait Argument {
+    /// The base-two logarithm of the committed vector's length.
+    fn variables(&self) -> usize;
+
+    /// Where [`BLINDING`] entries of the vector lie that no relation looks at.
+    fn blinding(&self) -> usize;
+
+    /// The prover's messages.
+    fn prove(&self, vector: &[Base], prover: &mut Prover<'_>);
+
+    /// Receives the messages and demands what must hold.
+    ///
+    /// # Errors
+    /// Those of [`Verifier`]'s methods.
+    fn verify(&self, verifier: &mut Verifier) -> Result<(), ZkError>;
+}
+
+/// How many entries of the committed vector are random, so that its value at a random point is uniform.
+///
+/// The value is uniform unless the entries' weights span less than the extension over the base field, which for eight
+/// random weights has probability below `2^−300`.
+pub const BLINDING: usize = 8;
+
+/// How many pads a masked run of the argument uses.
+fn count_pads(argument: &impl Argument) -> Result<usize, ZkError> {
+    let mut verifier = Verifier::counting();
+    argument.verify(&mut verifier)?;
+    let products: usize = verifier.relations.products.iter().map(|relation| relation.products.len()).sum();
+    let product_rounds = (products + 1).next_power_of_two().trailing_zeros() as usize;
+    Ok(verifier.pads() + 2 + 3 * product_rounds + 2 * argument.variables())
+}
+
+/// A uniform extension element.
+fn random<R: CryptoRng + ?Sized>(rng: &mut R) -> Ext {
+    Ext::from_basis_coefficients_fn(|_| rng.random::<Base>())
+}
+
+/// What the interaction leaves: the point and value of the committed vector's opening, and relations still to be shown.
+struct Interaction {
+    point: Vec<Ext>,
+    value: Ext,
+    relations: Relations,
+}
+
+/// Runs the prover. `transcript` has absorbed the statement and every commitment.
+fn prove_interaction(
+    argument: &impl Argument,
+    vector: &[Base],
+    pads: Option<&[Ext]>,
+    transcript: &mut Transcript,
+) -> Result<(Vec<Ext>, Interaction), ZkError> {
+    let masked = pads.is_some();
+    let mut replay = Verifier::new(transcript.clone(), Vec::new(), masked);
+    let mut prover = Prover::new(transcript, pads);
+    argument.prove(vector, &mut prover);
+    replay.extend(prover.messages());
+    argument.verify(&mut replay)?;
+    if let Some(pads) = pads {
+        replay.relations.check(pads)?;
+        let products = replay.relations.products.clone();
+        let blinds = [Affine::pad(replay.pads()), Affine::pad(replay.pads() + 1)];
+        tail::prove_products(products, blinds, pads, &mut prover);
+        replay.extend(prover.messages());
+        tail::verify_products(&mut replay)?;
+    }
+    tail::prove_claims(&replay.relations.claims, vector, &mut prover);
+    replay.extend(prover.messages());
+    let (point, value) = tail::verify_claims(&mut replay, argument.variables())?;
+    if let Some(pads) = pads {
+        replay.relations.check(pads)?;
+    }
+    let messages = prover.into_messages();
+    let (_, relations) = replay.finish()?;
+    Ok((messages, Interaction { point, value, relations }))
+}
+
+/// Follows the messages; `transcript` as in [`prove_interaction`], and is returned for what follows.
+fn verify_interaction(
+    argument: &impl Argument,
+    messages: Vec<Ext>,
+    masked: bool,
+    transcript: Transcript,
+) -> Result<(Transcript, Interaction), ZkError> {
+    let mut verifier = Verifier::new(transcript, messages, masked);
+    argument.verify(&mut verifier)?;
+    if masked {
+        tail::verify_products(&mut verifier)?;
+    }
+    let (point, value) = tail::verify_claims(&mut verifier, argument.variables())?;
+    let (transcript, relations) = verifier.finish()?;
+    Ok((transcript, Interaction { point, value, relations }))
+}
+
+/// How the tests of arguments run one, with an ideal commitment in place of a real one.
+#[cfg(test)]
+pub(crate) mod ideal {
+    use rand::rngs::StdRng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+    use crate::multilinear::evaluate;
+
+    /// Runs an argument, transparent or masked, with a change of the messages between prover and verifier.
+    pub(crate) fn run(
+        argument: &impl Argument,
+        vector: &[Base],
+        masked: bool,
+        forge: impl FnOnce(&mut Vec<Ext>),
+    ) -> Result<(), ZkError> {
+        let mut rng = StdRng::seed_from_u64(1);
+        let transcript = Transcript::new("ideal", &[], &[]);
+        let pads: Vec<Ext> = (0..count_pads(argument)?).map(|_| random(&mut rng)).collect();
+        let given = masked.then_some(pads.as_slice());
+        let (mut messages, _) = prove_interaction(argument, vector, given, &mut transcript.clone())?;
+        forge(&mut messages);
+        let (mut transcript, interaction) = verify_interaction(argument, messages, masked, transcript)?;
+        if evaluate(vector, &interaction.point) != interaction.value {
+            return Err(ZkError::Relation { name: "the ideal opening" });
+        }
+        let gathered = tail::gather(&interaction.relations, pads.len(), &[], transcript.challenge());
+        let sum: Ext = gathered.pads.iter().zip(&pads).map(|(&c, &p)| c * p).sum();
+        if sum != gathered.value {
+            return Err(ZkError::Relation { name: "the ideal pads" });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,153 @@
+//! How every argument ends: its products are proven by one sumcheck, its claims about the committed vector by another
+//! that leaves a single point, and its linear relations are gathered into one functional.
+
+use p3_field::PrimeCharacteristicRing;
+
+use super::channel::{ProductRelation, Relations};
+use super::{Affine, Prover, Verifier};
+use crate::multilinear::{Functional, eq_table};
+use crate::{Base, Ext, ZkError, sumcheck};
+
+/// All product relations as one: `Σ_t weight_t · left_t · right_t = −rest`, each relation by its power of a challenge.
+struct Batch {
+    weights: Vec<Ext>,
+    left: Vec<Affine>,
+    right: Vec<Affine>,
+    rest: Affine,
+}
+
+impl Batch {
+    /// `blinds` are two pads that fill an entry of weight zero, so the vectors' extensions are uniform.
+    fn new(relations: Vec<ProductRelation>, challenge: Ext, blinds: [Affine; 2]) -> Self {
+        let powers: Vec<Ext> = challenge.powers().take(relations.len()).collect();
+        let rest = Affine::sum(powers.iter().copied().zip(relations.iter().map(|relation| &relation.rest)));
+        let mut batch = Self { weights: Vec::new(), left: Vec::new(), right: Vec::new(), rest };
+        for (ProductRelation { products, .. }, power) in relations.into_iter().zip(powers) {
+            for (coefficient, left, right) in products {
+                batch.weights.push(power * coefficient);
+                batch.left.push(left);
+                batch.right.push(right);
+            }
+        }
+        let [left, right] = blinds;
+        batch.weights.push(Ext::ZERO);
+        batch.left.push(left);
+        batch.right.push(right);
+        batch
+    }
+
+    fn variables(&self) -> usize {
+        self.weights.len().next_power_of_two().trailing_zeros() as usize
+    }
+}
+
+/// Proves the products of a masked argument. `pads` are all pads of the proof.
+pub(super) fn prove_products(relations: Vec<ProductRelation>, blinds: [Affine; 2], pads: &[Ext], prover: &mut Prover<'_>) {
+    prover.reserve();
+    prover.reserve();
+    let batch = Batch::new(relations, prover.challenge(), blinds);
+    let padded = |mut values: Vec<Ext>| {
+        values.resize(1 << batch.variables(), Ext::ZERO);
+        values
+    };
+    let open = |values: &[Affine]| padded(values.iter().map(|value| value.open(pads)).collect());
+    let tables = [padded(batch.weights.clone()), open(&batch.left), open(&batch.right)];
+    let (_, [_, left, right]) = sumcheck::prove(prover, tables, &[], 3, |&[w, a, b]| w * a * b);
+    prover.send_clear(left);
+    prover.send_clear(right);
+}
+
+/// Follows [`prove_products`], which leaves linear relations only.
+pub(super) fn verify_products(verifier: &mut Verifier) -> Result<(), ZkError> {
+    let blinds = [verifier.reserve(), verifier.reserve()];
+    let relations = std::mem::take(&mut verifier.relations.products);
+    let batch = Batch::new(relations, verifier.challenge(), blinds);
+    let claim = batch.rest.clone().scaled(-Ext::ONE);
+    let (point, last) = sumcheck::verify(verifier, claim, &[], batch.variables(), 3)?;
+    let (left, right) = (verifier.receive_clear()?, verifier.receive_clear()?);
+    let table = eq_table(&point, Ext::ONE);
+    let weight: Ext = batch.weights.iter().zip(&table).map(|(&w, &e)| w * e).sum();
+    verifier.assert_zero("the products' last claim", last - weight * left * right)?;
+    for (name, value, vector) in [("the left factors", left, &batch.left), ("the right factors", right, &batch.right)] {
+        let sum = Affine::sum(table.iter().copied().zip(vector));
+        verifier.assert_zero(name, sum - value)?;
+    }
+    Ok(())
+}
+
+/// Claims about the committed vector as one, each by its power of a challenge.
+fn combine<'a>(claims: &'a [(Functional, Affine)], challenge: Ext) -> impl Iterator<Item = (Ext, &'a Functional, &'a Affine)> {
+    let mut power = Ext::ONE;
+    claims.iter().map(move |(functional, value)| {
+        let scale = power;
+        power *= challenge;
+        (scale, functional, value)
+    })
+}
+
+/// Proves the claims about `vector`; returns the point at which it is to be opened, and sends the value there in clear.
+///
+/// # Security
+/// That value must be uniform: the vector carries random entries for it.
+pub(super) fn prove_claims(claims: &[(Functional, Affine)], vector: &[Base], prover: &mut Prover<'_>) -> Vec<Ext> {
+    let challenge = prover.challenge();
+    let mut coefficients = vec![Ext::ZERO; vector.len()];
+    for (scale, functional, _) in combine(claims, challenge) {
+        functional.add_to(scale, &mut coefficients);
+    }
+    let lifted: Vec<Ext> = vector.iter().map(|&entry| Ext::from(entry)).collect();
+    let (point, [_, value]) = sumcheck::prove(prover, [coefficients, lifted], &[], 2, |&[c, v]| c * v);
+    prover.send_clear(value);
+    point
+}
+
+/// Follows [`prove_claims`]; returns the point and the value the commitment is to be opened to.
+pub(super) fn verify_claims(verifier: &mut Verifier, variables: usize) -> Result<(Vec<Ext>, Ext), ZkError> {
+    let claims = std::mem::take(&mut verifier.relations.claims);
+    let challenge = verifier.challenge();
+    let total = Affine::sum(combine(&claims, challenge).map(|(scale, _, value)| (scale, value)));
+    let (point, last) = sumcheck::verify(verifier, total, &[], variables, 2)?;
+    let value = verifier.receive_clear()?;
+    let coefficient: Ext =
+        combine(&claims, challenge).map(|(scale, functional, _)| scale * functional.evaluate(&point)).sum();
+    verifier.assert_zero("the claims about the committed vector", last - coefficient * value)?;
+    Ok((point, value))
+}
+
+/// One functional of the pads and of each registered commitment, and the value it must have.
+pub(super) struct Gathered {
+    pub(super) pads: Vec<Ext>,
+    pub(super) registered: Vec<Vec<Ext>>,
+    pub(super) value: Ext,
+}
+
+/// All linear relations and claims about registered commitments as one, each by its power of `challenge`.
+///
+/// `lengths` are those of the registered commitments.
+pub(super) fn gather(relations: &Relations, pads: usize, lengths: &[usize], challenge: Ext) -> Gathered {
+    let mut gathered = Gathered {
+        pads: vec![Ext::ZERO; pads],
+        registered: lengths.iter().map(|&length| vec![Ext::ZERO; length]).collect(),
+        value: Ext::ZERO,
+    };
+    let mut power = Ext::ONE;
+    let mut add_affine = |gathered: &mut Gathered, value: &Affine, scale: Ext| {
+        gathered.value -= value.constant * scale;
+        for &(pad, coefficient) in &value.terms {
+            gathered.pads[pad] += coefficient * scale;
+        }
+    };
+    for (_, value) in &relations.linear {
+        add_affine(&mut gathered, value, power);
+        power *= challenge;
+    }
+    // ⟨coefficients, m⟩ − value = 0.
+    for (index, coefficients, value) in &relations.registered {
+        for (slot, &coefficient) in gathered.registered[*index].iter_mut().zip(coefficients) {
+            *slot += coefficient * power;
+        }
+        add_affine(&mut gathered, value, -power);
+        power *= challenge;
+    }
+    gathered
+}
