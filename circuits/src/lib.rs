@@ -35,6 +35,7 @@
 
 mod error;
 pub mod reference;
+pub mod training;
 
 pub use error::CircuitError;
 

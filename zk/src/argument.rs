@@ -11,7 +11,7 @@ use rand_core::CryptoRng;
 
 use crate::{Base, EXTENSION_DEGREE, Ext, Transcript, ZkError};
 use channel::Relations;
-use p3_field::BasedVectorSpace;
+use p3_field::{BasedVectorSpace, PrimeCharacteristicRing};
 use rand::RngExt;
 
 /// What is shown about one committed vector, and about commitments that were registered before.
@@ -109,6 +109,37 @@ fn verify_interaction(
     let (point, value) = tail::verify_claims(&mut verifier, argument.variables())?;
     let (transcript, relations) = verifier.finish()?;
     Ok((transcript, Interaction { point, value, relations }))
+}
+
+/// Runs an argument against itself, with the vectors at hand in place of commitments to them.
+///
+/// A way to find out which relation a witness breaks; it proves nothing to anybody.
+///
+/// # Errors
+/// [`ZkError::Relation`] with the name of the first relation that does not hold.
+pub fn check(argument: &impl Argument, vector: &[Base], registered: &[&[Base]]) -> Result<(), ZkError> {
+    let mut transcript = Transcript::new("check", &[], &[]);
+    let start = transcript.clone();
+    let mut prover = Prover::new(&mut transcript, None);
+    argument.prove(vector, &mut prover);
+    let mut verifier = Verifier::new(start, prover.into_messages(), false);
+    argument.verify(&mut verifier)?;
+    let (_, relations) = verifier.finish()?;
+    for (functional, value) in &relations.claims {
+        let mut dense = vec![Ext::ZERO; vector.len()];
+        functional.add_to(Ext::ONE, &mut dense);
+        let sum: Ext = dense.iter().zip(vector).map(|(&c, &v)| c * v).sum();
+        if sum != value.constant {
+            return Err(ZkError::Relation { name: "a claim about the committed vector" });
+        }
+    }
+    for (index, coefficients, value) in &relations.registered {
+        let sum: Ext = coefficients.iter().zip(registered[*index]).map(|(&c, &v)| c * v).sum();
+        if sum != value.constant {
+            return Err(ZkError::Relation { name: "a claim about a registered vector" });
+        }
+    }
+    Ok(())
 }
 
 /// How the tests of arguments run one, with an ideal commitment in place of a real one.

@@ -1,7 +1,7 @@
 use thiserror::Error;
 
 /// Why a proof was rejected, or could not be made.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Debug, Error, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum ZkError {
     /// The proof has fewer messages than the argument.
@@ -20,6 +20,16 @@ pub enum ZkError {
     Relation {
         /// Which one.
         name: &'static str,
+    },
+    /// What is to be looked up is not in its table.
+    #[error("entry {entry} is {value}, its table has rows 0 to {}", rows - 1)]
+    NotInTable {
+        /// Where it stands in the committed vector.
+        entry: usize,
+        /// What stands there.
+        value: u64,
+        /// How many rows the table has.
+        rows: u64,
     },
     /// A challenge fell on a value for which the argument is not defined; another transcript will do.
     #[error("an exceptional challenge")]

@@ -122,20 +122,24 @@ impl Lookups {
 
     /// Counts what is looked up and writes the multiplicities into the vector.
     ///
-    /// # Panics
-    /// If a first column is not a row of its table.
-    pub fn count(&self, vector: &mut [Base]) {
+    /// # Errors
+    /// [`ZkError::NotInTable`] if a first column is not a row of its table.
+    pub fn count(&self, vector: &mut [Base]) -> Result<(), ZkError> {
         for (index, &(table, offset)) in self.tables.iter().enumerate() {
             let mut counts = vec![0u64; 1 << table.bits()];
             for lookup in self.lookups.iter().filter(|lookup| lookup.table == index) {
-                for entry in &vector[lookup.columns[0]..][..lookup.rows] {
-                    counts[entry.as_canonical_u64() as usize] += 1;
+                let start = lookup.columns[0];
+                for (row, entry) in vector[start..][..lookup.rows].iter().enumerate() {
+                    let value = entry.as_canonical_u64();
+                    let slot = usize::try_from(value).ok().and_then(|value| counts.get_mut(value));
+                    *slot.ok_or(ZkError::NotInTable { entry: start + row, value, rows: 1 << table.bits() })? += 1;
                 }
             }
             for (slot, count) in vector[offset..].iter_mut().zip(counts) {
                 *slot = Base::from_u64(count);
             }
         }
+        Ok(())
     }
 
     /// Proves all look-ups about the committed `vector`.
@@ -346,7 +350,7 @@ mod tests {
                 vector[48 + row] = Base::from_bool(h == 1);
                 vector[52 + row] = Base::from_u64(if h > 1 { 7 } else { 0 });
             }
-            Self::new().0.count(&mut vector);
+            Self::new().0.count(&mut vector).unwrap();
             vector
         }
     }

@@ -126,17 +126,17 @@ impl TrainingPlan {
     }
 
     /// How far a layer's products are shifted to become activations.
-    pub(super) const fn forward_shift(&self, layer: Layer) -> u32 {
+    pub(crate) const fn forward_shift(&self, layer: Layer) -> u32 {
         self.input_fraction(layer) + self.format.weight_fraction - self.format.activation_fraction
     }
 
     /// How far errors times weights are shifted to become the errors of the layer before.
-    pub(super) const fn backward_shift(&self) -> u32 {
+    pub(crate) const fn backward_shift(&self) -> u32 {
         self.format.weight_fraction
     }
 
     /// How far a layer's gradient is shifted to become a step of its weights.
-    pub(super) fn update_shift(&self, layer: Layer) -> u32 {
+    pub(crate) fn update_shift(&self, layer: Layer) -> u32 {
         self.update_shifts[layer.index]
     }
 

@@ -35,6 +35,14 @@ impl<'a> Examples<'a> {
         self.labels.is_empty()
     }
 
+    /// The inputs and the label of one example.
+    ///
+    /// # Panics
+    /// If there is no such example.
+    pub fn get(&self, index: usize) -> (&'a [u8], u8) {
+        (self.row(index), self.labels[index])
+    }
+
     fn row(&self, index: usize) -> &'a [u8] {
         &self.inputs[index * self.features..][..self.features]
     }
