@@ -11,12 +11,13 @@
 //!
 //! Multiplicities are field elements: with fewer than `p` look-ups in all, the identity forces them to be the true counts.
 
-use p3_field::{Field, PrimeCharacteristicRing, PrimeField64};
+use p3_field::{Algebra, Field, PrimeCharacteristicRing, PrimeField64};
 use rayon::prelude::*;
 
 use crate::argument::{Affine, Prover, Verifier};
 use crate::multilinear::{Functional, PARALLEL, Term, eq_index, eq_prefix};
-use crate::{Base, Ext, ZkError, sumcheck};
+use crate::sumcheck::{self, Summand};
+use crate::{Base, Ext, ZkError};
 
 /// A public table, of rows `0 … 2^bits − 1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -319,7 +320,19 @@ impl Layer {
         let half = self.denominators.len() / 2;
         let (mut n0, mut d0) = (self.numerators, self.denominators);
         let (n1, d1) = (n0.split_off(half), d0.split_off(half));
-        sumcheck::prove(prover, [n0, n1, d0, d1], point, 2, |&[n0, n1, d0, d1]| n0 * d1 + (n1 + lambda * d1) * d0)
+        sumcheck::prove(prover, [n0, n1, d0, d1], point, &Crossed { lambda })
+    }
+}
+
+/// `n_0·d_1 + n_1·d_0 + λ·d_0·d_1`: the numerator and λ times the denominator of two fractions' sum.
+struct Crossed {
+    lambda: Ext,
+}
+
+impl Summand<4> for Crossed {
+    const DEGREE: usize = 2;
+    fn evaluate<A: Algebra<Ext> + Copy>(&self, [n0, n1, d0, d1]: [A; 4]) -> A {
+        n0 * d1 + (n1 + d1 * self.lambda) * d0
     }
 }
 

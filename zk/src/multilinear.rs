@@ -31,6 +31,18 @@ pub fn eq_table(point: &[Ext], scale: Ext) -> Vec<Ext> {
     table
 }
 
+/// Calls `f` with each aligned block that `start..start + count` is made of: its place in the range, and its equality
+/// table `scale · eq(point, ·)`. Costs about one multiplication an entry.
+fn for_eq_blocks(point: &[Ext], start: usize, count: usize, scale: Ext, mut f: impl FnMut(usize, &[Ext])) {
+    let (mut at, end) = (start, start + count);
+    while at < end {
+        let bits = at.trailing_zeros().min((end - at).ilog2()).min(point.len() as u32) as usize;
+        let (high, low) = point.split_at(point.len() - bits);
+        f(at - start, &eq_table(low, eq_index(high, at >> bits) * scale));
+        at += 1 << bits;
+    }
+}
+
 /// `eq(x, y) = Π (x_i·y_i + (1 − x_i)(1 − y_i))`, for points of one length.
 pub fn eq(x: &[Ext], y: &[Ext]) -> Ext {
     assert_eq!(x.len(), y.len(), "points of one length");
@@ -149,15 +161,16 @@ impl Term {
         match self {
             Self::Block { scale: own, offset, rows, row_start, row_point, column_point } => {
                 let columns = eq_table(column_point, scale * *own);
-                if columns.len() == 1 {
-                    let weights = eq_table(row_point, columns[0]);
-                    let target = &mut dense[*offset..*offset + rows];
-                    let source = &weights[*row_start..*row_start + rows];
-                    target.par_iter_mut().zip(source).with_min_len(PARALLEL).for_each(|(d, &s)| *d += s);
-                } else {
-                    let weights = eq_table(row_point, Ext::ONE);
-                    add_outer(&mut dense[*offset..], &weights[*row_start..*row_start + rows], &columns);
-                }
+                let first = if columns.len() == 1 { columns[0] } else { Ext::ONE };
+                for_eq_blocks(row_point, *row_start, *rows, first, |place, weights| {
+                    if columns.len() == 1 {
+                        let target = &mut dense[offset + place..][..weights.len()];
+                        let add = |(slot, &weight): (&mut Ext, &Ext)| *slot += weight;
+                        target.par_iter_mut().zip(weights).with_min_len(PARALLEL).for_each(add);
+                    } else {
+                        add_outer(&mut dense[offset + place * columns.len()..], weights, &columns);
+                    }
+                });
             }
             Self::Outer { offset, rows, columns } => {
                 let columns: Vec<Ext> = columns.iter().map(|&c| c * scale).collect();

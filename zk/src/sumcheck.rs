@@ -5,104 +5,264 @@
 //! the degree of `f`; the verifier's claim is `(1 − z)·h(0) + z·h(1)`, so `h(1)` follows from the claim and is not sent
 //! (Gruen 2024, "Some improvements for the PIOP for ZeroCheck", §3). In a plain variable it is `h(0) + h(1)`.
 
-use p3_field::{Field, PrimeCharacteristicRing};
+use p3_field::{Algebra, ExtensionField, Field, PackedFieldExtension, PackedValue, PrimeCharacteristicRing};
 use rayon::prelude::*;
 
 use crate::argument::{Affine, Prover, Verifier};
-use crate::multilinear::{PARALLEL, eq_table};
-use crate::{Ext, ZkError};
+use crate::multilinear::eq_table;
+use crate::{Base, Ext, ZkError};
 
-/// The degrees in each variable that [`prove`] and [`verify`] take.
+/// The greatest degree that [`prove`] and [`verify`] take.
 pub const MAX_DEGREE: usize = 3;
+
+/// As many extension elements as the machine's vectors hold, coefficient by coefficient.
+pub(crate) type Packed = <Ext as ExtensionField<Base>>::ExtensionPacking;
+
+/// How many elements a [`Packed`] holds: one where the code was compiled without vectors.
+pub(crate) const LANES: usize = <<Base as Field>::Packing as PackedValue>::WIDTH;
+
+/// Entries a thread takes at once.
+const CHUNK: usize = 1 << 9;
+
+/// The function of `N` multilinears that is summed.
+pub trait Summand<const N: usize>: Sync {
+    /// Its total degree, at most [`MAX_DEGREE`].
+    const DEGREE: usize;
+
+    /// Its value, for one element or several at a time.
+    fn evaluate<A: Algebra<Ext> + Copy>(&self, values: [A; N]) -> A;
+}
+
+/// The product of two multilinears.
+#[derive(Clone, Copy, Debug)]
+pub struct Product;
+
+impl Summand<2> for Product {
+    const DEGREE: usize = 2;
+    fn evaluate<A: Algebra<Ext> + Copy>(&self, [left, right]: [A; 2]) -> A {
+        left * right
+    }
+}
 
 /// Proves a sum; returns the challenges and the tables' values at them.
 ///
-/// `f` has total degree `degree` in its arguments. Costs about `2·2^n` evaluations of `f` times `degree`.
-pub fn prove<const N: usize>(
+/// `point` weighs the first variables. Costs about `2·degree·2^n` evaluations of the summand.
+pub fn prove<const N: usize, S: Summand<N>>(
     prover: &mut Prover<'_>,
-    mut tables: [Vec<Ext>; N],
+    tables: [Vec<Ext>; N],
     point: &[Ext],
-    degree: usize,
-    f: impl Fn(&[Ext; N]) -> Ext + Sync,
+    summand: &S,
 ) -> (Vec<Ext>, [Ext; N]) {
-    let variables = tables[0].len().trailing_zeros() as usize;
-    assert!(tables.iter().all(|table| table.len() == 1 << variables), "tables of one power of two");
-    assert!((1..=MAX_DEGREE).contains(&degree) && point.len() <= variables, "a degree and a point that fit");
-    let plain = variables - point.len();
-    let mut weights = eq_table(point.get(1..).unwrap_or_default(), Ext::ONE);
-    let mut challenges = Vec::with_capacity(variables);
-    for round in 0..variables {
-        let sums = round_sums(&tables, &weights, plain.min(variables - round - 1), degree, &f);
-        for &sum in &sums[..degree] {
-            prover.send(sum);
-        }
-        let challenge = prover.challenge();
-        for table in &mut tables {
-            fold(table, challenge);
-        }
-        if round + 1 < point.len() {
-            drop_first_variable(&mut weights);
-        }
-        challenges.push(challenge);
+    if tables[0].len() < 4 * LANES {
+        return Rounds::new(tables, point).prove(prover, summand);
     }
-    (challenges, tables.map(|table| table[0]))
+    prove_packed(prover, tables.map(|table| pack(&table)), point, summand)
 }
 
-/// `Σ_x weight(x)·f` with the first variable at 0, 2 and (for degree 3) 3.
-fn round_sums<const N: usize>(
-    tables: &[Vec<Ext>; N],
-    weights: &[Ext],
-    plain: usize,
-    degree: usize,
-    f: &(impl Fn(&[Ext; N]) -> Ext + Sync),
-) -> [Ext; MAX_DEGREE] {
-    let half = tables[0].len() / 2;
-    let part = |range: std::ops::Range<usize>| {
-        let mut sums = [Ext::ZERO; MAX_DEGREE];
-        for x in range {
-            let weight = weights[x >> plain];
-            let mut at: [Ext; N] = std::array::from_fn(|t| tables[t][x]);
-            let step: [Ext; N] = std::array::from_fn(|t| tables[t][half + x] - tables[t][x]);
-            sums[0] += weight * f(&at);
-            if degree > 1 {
-                at = std::array::from_fn(|t| at[t] + step[t].double());
-                sums[1] += weight * f(&at);
+/// As [`prove`], of tables that are packed already.
+pub(crate) fn prove_packed<const N: usize, S: Summand<N>>(
+    prover: &mut Prover<'_>,
+    tables: [Vec<Packed>; N],
+    point: &[Ext],
+    summand: &S,
+) -> (Vec<Ext>, [Ext; N]) {
+    // The lanes are the last variables: all before them are bound first.
+    let lane_bits = LANES.trailing_zeros() as usize;
+    let packed_rounds = tables[0].len().trailing_zeros() as usize;
+    let mut rounds = Rounds {
+        tables,
+        weights: weights(point, packed_rounds + lane_bits).map(|weights| pack(&weights)),
+        weighed: point.len(),
+        challenges: Vec::with_capacity(packed_rounds + lane_bits),
+    };
+    let mut sums = rounds.sums(summand);
+    while rounds.tables[0].len() > 2 {
+        let lanes: Sums<Ext> = sums.map(|sum| unpack(vec![sum]).into_iter().sum());
+        rounds.send(&lanes, S::DEGREE, prover);
+        sums = rounds.bind(summand);
+    }
+    let unpacked = Rounds {
+        tables: rounds.tables.map(unpack),
+        weights: rounds.weights.map(unpack),
+        weighed: rounds.weighed,
+        challenges: rounds.challenges,
+    };
+    unpacked.prove(prover, summand)
+}
+
+pub(crate) fn pack(values: &[Ext]) -> Vec<Packed> {
+    values.par_chunks_exact(LANES).with_min_len(CHUNK).map(Packed::from_ext_slice).collect()
+}
+
+fn unpack(values: Vec<Packed>) -> Vec<Ext> {
+    <Packed as PackedFieldExtension<Base, Ext>>::to_ext_iter(values).collect()
+}
+
+/// The weights of the variables after the first: none where they are all one.
+fn weights(point: &[Ext], variables: usize) -> Option<Vec<Ext>> {
+    if point.len() < 2 {
+        return None;
+    }
+    let table = eq_table(&point[1..], Ext::ONE);
+    let plain = variables - point.len();
+    Some(if plain == 0 { table } else { table.iter().flat_map(|&weight| std::iter::repeat_n(weight, 1 << plain)).collect() })
+}
+
+/// The prover between two rounds; elements are single or packed.
+struct Rounds<A, const N: usize> {
+    tables: [Vec<A>; N],
+    /// The weight of what the first variable leaves, a table of half the length.
+    weights: Option<Vec<A>>,
+    /// How many variables are weighed, those already bound included.
+    weighed: usize,
+    challenges: Vec<Ext>,
+}
+
+type Sums<A> = [A; MAX_DEGREE];
+
+impl<const N: usize> Rounds<Ext, N> {
+    fn new(tables: [Vec<Ext>; N], point: &[Ext]) -> Self {
+        let variables = tables[0].len().trailing_zeros() as usize;
+        assert!(tables.iter().all(|table| table.len() == 1 << variables), "tables of one power of two");
+        assert!(point.len() <= variables, "a point of no more coordinates than variables");
+        Self { weights: weights(point, variables), tables, weighed: point.len(), challenges: Vec::new() }
+    }
+
+    fn prove<S: Summand<N>>(mut self, prover: &mut Prover<'_>, summand: &S) -> (Vec<Ext>, [Ext; N]) {
+        if self.tables[0].len() > 1 {
+            let mut sums = self.sums(summand);
+            while self.tables[0].len() > 1 {
+                self.send(&sums, S::DEGREE, prover);
+                sums = self.bind(summand);
             }
-            if degree > 2 {
-                at = std::array::from_fn(|t| at[t] + step[t]);
-                sums[2] += weight * f(&at);
+        }
+        (self.challenges, self.tables.map(|table| table[0]))
+    }
+}
+
+impl<A: Algebra<Ext> + Copy + Send + Sync, const N: usize> Rounds<A, N> {
+    fn send(&mut self, sums: &Sums<Ext>, degree: usize, prover: &mut Prover<'_>) {
+        sums[..degree].iter().for_each(|&sum| prover.send(sum));
+        self.challenges.push(prover.challenge());
+    }
+
+    /// The first round's sums, with the first variable at 0, 2 and 3.
+    fn sums<S: Summand<N>>(&self, summand: &S) -> Sums<A> {
+        let half = self.tables[0].len() / 2;
+        let range = |start: usize| {
+            let mut sums = [A::ZERO; MAX_DEGREE];
+            for x in start..(start + CHUNK).min(half) {
+                let low = std::array::from_fn(|t| self.tables[t][x]);
+                let high = std::array::from_fn(|t| self.tables[t][half + x]);
+                add_term(&mut sums, low, high, self.weights.as_ref().map(|weights| weights[x]), summand);
             }
+            sums
+        };
+        if half <= CHUNK {
+            return range(0);
+        }
+        (0..half.div_ceil(CHUNK)).into_par_iter().map(|c| range(c * CHUNK)).reduce(|| [A::ZERO; MAX_DEGREE], add)
+    }
+
+    /// Binds the first variable to the last challenge, and sums for the next round in the same pass.
+    fn bind<S: Summand<N>>(&mut self, summand: &S) -> Sums<A> {
+        let challenge = *self.challenges.last().expect("a round has its challenge");
+        let quarter = self.tables[0].len() / 4;
+        if quarter == 0 {
+            for table in &mut self.tables {
+                table[0] = table[0] + (table[1] - table[0]) * challenge;
+                table.truncate(1);
+            }
+            self.weights = None;
+            return [A::ZERO; MAX_DEGREE];
+        }
+        self.drop_weights();
+        let weights = self.weights.as_deref();
+        let mut chunks: Vec<(Option<&[A]>, Vec<Quarters<'_, A>>)> = (0..quarter.div_ceil(CHUNK))
+            .map(|c| (weights.map(|weights| &weights[c * CHUNK..quarter.min((c + 1) * CHUNK)]), Vec::with_capacity(N)))
+            .collect();
+        for table in &mut self.tables {
+            let (low, high) = table.split_at_mut(2 * quarter);
+            let (a, b) = low.split_at_mut(quarter);
+            let (c, d) = high.split_at(quarter);
+            let pieces = a.chunks_mut(CHUNK).zip(b.chunks_mut(CHUNK)).zip(c.chunks(CHUNK).zip(d.chunks(CHUNK)));
+            for ((_, chunk), ((a, b), (c, d))) in chunks.iter_mut().zip(pieces) {
+                chunk.push(Quarters { low: [a, b], high: [c, d] });
+            }
+        }
+        let work = |(weights, mut quarters): (Option<&[A]>, Vec<Quarters<'_, A>>)| {
+            let quarters: &mut [Quarters<'_, A>; N] =
+                quarters.as_mut_slice().try_into().expect("a quarter of every table");
+            let mut sums = [A::ZERO; MAX_DEGREE];
+            for x in 0..quarters[0].low[0].len() {
+                let [low, high] = [0, 1].map(|half| {
+                    std::array::from_fn(|t| {
+                        let Quarters { low, high } = &mut quarters[t];
+                        low[half][x] += (high[half][x] - low[half][x]) * challenge;
+                        low[half][x]
+                    })
+                });
+                add_term(&mut sums, low, high, weights.map(|weights| weights[x]), summand);
+            }
+            sums
+        };
+        let sums = if chunks.len() == 1 {
+            chunks.pop().map_or([A::ZERO; MAX_DEGREE], work)
+        } else {
+            chunks.into_par_iter().map(work).reduce(|| [A::ZERO; MAX_DEGREE], add)
+        };
+        for table in &mut self.tables {
+            table.truncate(2 * quarter);
         }
         sums
+    }
+
+    /// From the weights for the variables after the one just bound to those after the next.
+    fn drop_weights(&mut self) {
+        // Once the last weighed variable is the first one left, what it leaves has weight one.
+        if self.challenges.len() + 1 >= self.weighed {
+            self.weights = None;
+        }
+        if let Some(weights) = &mut self.weights {
+            let half = weights.len() / 2;
+            let (low, high) = weights.split_at_mut(half);
+            low.iter_mut().zip(high).for_each(|(low, high)| *low += *high);
+            weights.truncate(half);
+        }
+    }
+}
+
+/// One chunk of a table's four quarters: the first variable is still to be bound, the second to be summed over.
+struct Quarters<'a, A> {
+    low: [&'a mut [A]; 2],
+    high: [&'a [A]; 2],
+}
+
+fn add<A: PrimeCharacteristicRing + Copy>(a: Sums<A>, b: Sums<A>) -> Sums<A> {
+    std::array::from_fn(|i| a[i] + b[i])
+}
+
+/// Adds the summand with the first variable at 0, 2 and 3 as far as its degree needs them.
+#[inline(always)]
+fn add_term<A: Algebra<Ext> + Copy, S: Summand<N>, const N: usize>(
+    sums: &mut Sums<A>,
+    low: [A; N],
+    high: [A; N],
+    weight: Option<A>,
+    summand: &S,
+) {
+    let mut add = |slot: usize, values: [A; N]| {
+        let value = summand.evaluate(values);
+        sums[slot] += weight.map_or(value, |weight| weight * value);
     };
-    if half < PARALLEL {
-        return part(0..half);
+    add(0, low);
+    if S::DEGREE > 1 {
+        let two: [A; N] = std::array::from_fn(|t| high[t].double() - low[t]);
+        add(1, two);
+        if S::DEGREE > 2 {
+            add(2, std::array::from_fn(|t| two[t] + high[t] - low[t]));
+        }
     }
-    let chunks = (0..half.div_ceil(PARALLEL / 4)).into_par_iter();
-    let chunk = |c: usize| c * (PARALLEL / 4)..((c + 1) * (PARALLEL / 4)).min(half);
-    let add = |a: [Ext; MAX_DEGREE], b: [Ext; MAX_DEGREE]| std::array::from_fn(|i| a[i] + b[i]);
-    chunks.map(|c| part(chunk(c))).reduce(|| [Ext::ZERO; MAX_DEGREE], add)
-}
-
-/// Binds the first variable: `t[x] ← t[0, x] + challenge·(t[1, x] − t[0, x])`.
-pub(crate) fn fold(table: &mut Vec<Ext>, challenge: Ext) {
-    let half = table.len() / 2;
-    let (low, high) = table.split_at_mut(half);
-    let bind = |(low, high): (&mut Ext, &mut Ext)| *low += challenge * (*high - *low);
-    if half < PARALLEL {
-        low.iter_mut().zip(high).for_each(bind);
-    } else {
-        low.par_iter_mut().zip(high).with_min_len(PARALLEL / 4).for_each(bind);
-    }
-    table.truncate(half);
-}
-
-/// From the equality table of a point to that of the point without its first coordinate.
-pub(crate) fn drop_first_variable(weights: &mut Vec<Ext>) {
-    let half = weights.len() / 2;
-    let (low, high) = weights.split_at_mut(half);
-    low.iter_mut().zip(high).for_each(|(low, high)| *low += *high);
-    weights.truncate(half);
 }
 
 /// Follows a sumcheck from its claim; returns the challenges and what `f` must be at them.
@@ -166,6 +326,15 @@ mod tests {
         claim: Ext,
     }
 
+    struct Three;
+
+    impl Summand<3> for Three {
+        const DEGREE: usize = 3;
+        fn evaluate<A: Algebra<Ext> + Copy>(&self, [a, b, c]: [A; 3]) -> A {
+            a * b * c
+        }
+    }
+
     fn term(column: usize, point: &[Ext]) -> Functional {
         let mut functional = Functional::new();
         let (row_point, column_point) = (point.to_vec(), Vec::new());
@@ -183,7 +352,7 @@ mod tests {
         fn prove(&self, vector: &[Base], prover: &mut Prover<'_>) {
             let column = |c: usize| vector[16 * c..][..16].iter().map(|&v| Ext::from(v)).collect::<Vec<_>>();
             let point: Vec<Ext> = (0..self.weighed).map(|i| Ext::from_usize(5 + i)).collect();
-            let (_, values) = prove(prover, [column(0), column(1), column(2)], &point, 3, |&[a, b, c]| a * b * c);
+            let (_, values) = prove(prover, [column(0), column(1), column(2)], &point, &Three);
             values.into_iter().for_each(|value| prover.send(value));
             prover.send(values[0] * values[1]);
         }

@@ -1,7 +1,8 @@
 use nexus_zk::argument::{Affine, Argument, Prover, Verifier};
 use nexus_zk::multilinear::{Functional, Term, eq_index, eq_prefix, eq_table};
-use nexus_zk::{Base, Ext, ZkError, sumcheck};
-use p3_field::{Field, PrimeCharacteristicRing};
+use nexus_zk::sumcheck::{self, Product, Summand};
+use nexus_zk::{Base, Ext, ZkError};
+use p3_field::{Algebra, PrimeCharacteristicRing};
 
 use super::layout::{Column, LayerColumns, Layout, Limbs, Relu, Rounding, bits_for};
 use super::matrix::{View, fold_columns, fold_rows};
@@ -308,6 +309,46 @@ impl Argument for Relation {
     }
 }
 
+struct RoundingSummand;
+
+impl Summand<4> for RoundingSummand {
+    const DEGREE: usize = 2;
+    fn evaluate<A: Algebra<Ext> + Copy>(&self, [value, in_range, low, top]: [A; 4]) -> A {
+        value - in_range * low - top
+    }
+}
+
+struct ReluSummand {
+    theta: Ext,
+}
+
+impl Summand<5> for ReluSummand {
+    const DEGREE: usize = 2;
+    fn evaluate<A: Algebra<Ext> + Copy>(&self, [on, inverse, value, error, back]: [A; 5]) -> A {
+        on - value * inverse + ((A::ONE - on) * value + (error - on * back) * self.theta) * self.theta
+    }
+}
+
+struct ClipSummand {
+    scale: Ext,
+}
+
+impl Summand<3> for ClipSummand {
+    const DEGREE: usize = 2;
+    fn evaluate<A: Algebra<Ext> + Copy>(&self, [difference, scaled, negative]: [A; 3]) -> A {
+        difference * self.scale - scaled + (negative * scaled).double()
+    }
+}
+
+struct SquareSummand;
+
+impl Summand<1> for SquareSummand {
+    const DEGREE: usize = 2;
+    fn evaluate<A: Algebra<Ext> + Copy>(&self, [value]: [A; 1]) -> A {
+        value.square()
+    }
+}
+
 /// `value − in_range·low − top = 0` for every rounding.
 impl Relation {
     fn prove_roundings(&self, vector: &[Base], prover: &mut Prover<'_>) {
@@ -325,8 +366,7 @@ impl Relation {
         let in_range = table(&|rounding, i| vector[rounding.in_range.offset + i]);
         let low = table(&|rounding, i| number(vector, &rounding.low, i));
         let top = table(&|rounding, i| vector[rounding.top.offset + i]);
-        let constraint = |&[value, in_range, low, top]: &[Ext; 4]| value - in_range * low - top;
-        let (_, values) = sumcheck::prove(prover, [value, in_range, low, top], &point, 2, constraint);
+        let (_, values) = sumcheck::prove(prover, [value, in_range, low, top], &point, &RoundingSummand);
         values.into_iter().for_each(|value| prover.send(value));
     }
 
@@ -363,10 +403,7 @@ impl Relation {
             // Beyond the stack nothing comes back either: an offset of zero, not of the middle.
             tables[4][relu.start..][..backward.value.len].iter_mut().for_each(|slot| *slot -= offset);
         }
-        let constraint = |&[on, inverse, value, error, back]: &[Ext; 5]| {
-            on - value * inverse + theta * ((Ext::ONE - on) * value + theta * (error - on * back))
-        };
-        let (_, values) = sumcheck::prove(prover, tables, &point, 2, constraint);
+        let (_, values) = sumcheck::prove(prover, tables, &point, &ReluSummand { theta });
         values.into_iter().for_each(|value| prover.send(value));
     }
 
@@ -419,7 +456,7 @@ impl Relation {
             let dot = |(l, r): (&[Ext], &[Ext])| l.iter().zip(r).map(|(&l, &r)| l * r).sum::<Ext>();
             let blocks = left.chunks_exact(inner).zip(right.chunks_exact(inner));
             prover.send(blocks.map(dot).zip(sums).map(|(sum, weight)| sum * weight).sum());
-            let (_, values) = sumcheck::prove(prover, [left, right], tau, 2, |&[l, r]| l * r);
+            let (_, values) = sumcheck::prove(prover, [left, right], tau, &Product);
             values.into_iter().for_each(|value| prover.send(value));
         };
 
@@ -581,15 +618,12 @@ impl Relation {
             padded(&|i| magnitude(i) * power + number(vector, &columns.remainder, i)),
             padded(&|i| vector[columns.negative.offset + i]),
         ];
-        let constraint = |&[difference, scaled, negative]: &[Ext; 3]| {
-            scale * difference - scaled + (negative * scaled).double()
-        };
-        let (_, values) = sumcheck::prove(prover, tables, &point, 2, constraint);
+        let (_, values) = sumcheck::prove(prover, tables, &point, &ClipSummand { scale });
         values.into_iter().for_each(|value| prover.send(value));
 
         let magnitudes = padded(&magnitude);
         prover.send(magnitudes.iter().map(|x| x.square()).sum());
-        let (_, [value]) = sumcheck::prove(prover, [magnitudes], &[], 2, |&[x]| x.square());
+        let (_, [value]) = sumcheck::prove(prover, [magnitudes], &[], &SquareSummand);
         prover.send(value);
     }
 

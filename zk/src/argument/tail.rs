@@ -1,12 +1,13 @@
 //! How every argument ends: its products are proven by one sumcheck, its claims about the committed vector by another
 //! that leaves a single point, and its linear relations are gathered into one functional.
 
-use p3_field::PrimeCharacteristicRing;
+use p3_field::{Algebra, PrimeCharacteristicRing};
 
 use super::channel::{ProductRelation, Relations};
 use super::{Affine, Prover, Verifier};
 use crate::multilinear::{Functional, eq_table};
-use crate::{Base, Ext, ZkError, sumcheck};
+use crate::sumcheck::{self, Product, Summand};
+use crate::{Base, Ext, ZkError};
 
 /// All product relations as one: `Σ_t weight_t · left_t · right_t = −rest`, each relation by its power of a challenge.
 struct Batch {
@@ -41,6 +42,15 @@ impl Batch {
     }
 }
 
+struct WeighedProduct;
+
+impl Summand<3> for WeighedProduct {
+    const DEGREE: usize = 3;
+    fn evaluate<A: Algebra<Ext> + Copy>(&self, [weight, left, right]: [A; 3]) -> A {
+        weight * left * right
+    }
+}
+
 /// Proves the products of a masked argument. `pads` are all pads of the proof.
 pub(super) fn prove_products(relations: Vec<ProductRelation>, blinds: [Affine; 2], pads: &[Ext], prover: &mut Prover<'_>) {
     prover.reserve();
@@ -52,7 +62,7 @@ pub(super) fn prove_products(relations: Vec<ProductRelation>, blinds: [Affine; 2
     };
     let open = |values: &[Affine]| padded(values.iter().map(|value| value.open(pads)).collect());
     let tables = [padded(batch.weights.clone()), open(&batch.left), open(&batch.right)];
-    let (_, [_, left, right]) = sumcheck::prove(prover, tables, &[], 3, |&[w, a, b]| w * a * b);
+    let (_, [_, left, right]) = sumcheck::prove(prover, tables, &[], &WeighedProduct);
     prover.send_clear(left);
     prover.send_clear(right);
 }
@@ -96,7 +106,7 @@ pub(super) fn prove_claims(claims: &[(Functional, Affine)], vector: &[Base], pro
         functional.add_to(scale, &mut coefficients);
     }
     let lifted: Vec<Ext> = vector.iter().map(|&entry| Ext::from(entry)).collect();
-    let (point, [_, value]) = sumcheck::prove(prover, [coefficients, lifted], &[], 2, |&[c, v]| c * v);
+    let (point, [_, value]) = sumcheck::prove(prover, [coefficients, lifted], &[], &Product);
     prover.send_clear(value);
     point
 }
