@@ -16,7 +16,7 @@ fn clamp(v: i128, bits: u32) -> i128 {
 
 /// One step of "fixed-point SGD v1", by the book: `w[layer][row][column]`, the bias row last.
 fn step(w: &mut [Vec<Vec<i128>>], x: &[Vec<i128>], y: &[usize], q: FixedPoint, rate_shift: i32) {
-    let (wf, af, ab, wb) = (q.weight_fraction, q.activation_fraction, q.activation_bits, q.weight_bits);
+    let (wf, af, ab) = (q.weight_fraction, q.activation_fraction, q.activation_bits);
     let depth = w.len();
     let mut gradients: Vec<Vec<Vec<i128>>> =
         w.iter().map(|layer| layer.iter().map(|row| vec![0; row.len()]).collect()).collect();
@@ -40,7 +40,7 @@ fn step(w: &mut [Vec<Vec<i128>>], x: &[Vec<i128>], y: &[usize], q: FixedPoint, r
         let mut error: Vec<i128> = entering[depth]
             .iter()
             .enumerate()
-            .map(|(j, &a)| clamp(a - if j == label { 1i128 << af } else { 0 }, ab))
+            .map(|(j, &a)| a - if j == label { 1i128 << af } else { 0 })
             .collect();
         for l in (0..depth).rev() {
             for (i, a) in entering[l].iter().enumerate() {
@@ -64,7 +64,7 @@ fn step(w: &mut [Vec<Vec<i128>>], x: &[Vec<i128>], y: &[usize], q: FixedPoint, r
         let shift = (fraction + af as i32 - wf as i32 + log_batch + rate_shift) as u32;
         for (row, gradient) in layer.iter_mut().zip(&gradients[l]) {
             for (weight, g) in row.iter_mut().zip(gradient) {
-                *weight = clamp(*weight - clamp(round_floor(*g, shift), wb), wb);
+                *weight -= round_floor(*g, shift);
             }
         }
     }

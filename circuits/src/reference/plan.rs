@@ -195,28 +195,42 @@ mod tests {
     fn the_bounds_of_a_known_network() {
         let plan = TrainingPlan::new(shape("784-128-10"), FixedPoint::V1, 64, 8, 4).unwrap();
         let bounds: Vec<_> = plan.accumulators().iter().map(|a| (a.name.as_str(), a.bound)).collect();
+        // Errors reach 2^15 + 2^12. A step changes a weight by at most ⌊64·2^8·error / 2^10⌋ + 1 in the first layer and
+        // ⌊64·2^15·error / 2^14⌋ + 1 in the last; eight steps start below 2^23.
+        let error = (1 << 15) + (1 << 12);
+        let changes = [64 * (1 << 8) * error / (1 << 10) + 1, 64 * (1 << 15) * error / (1 << 14) + 1];
+        let weights = changes.map(|change| (1 << 23) + 8 * change);
         assert_eq!(
             bounds,
             [
-                ("forward of layer 0", (785 << 31) + (1 << 31)),
-                ("gradient of layer 0", (64 << 23) + (1 << 33)),
-                ("forward of layer 1", (129 << 38) + (1 << 35)),
-                ("gradient of layer 1", (64 << 30) + (1 << 37)),
-                ("backward of layer 1", (10 << 38) + (1 << 35)),
+                ("forward of layer 0", 785 * (1 << 8) * weights[0] + (((1 << 15) + 1) << 16)),
+                ("gradient of layer 0", 64 * (1 << 8) * error + ((changes[0] + 1) << 10)),
+                ("forward of layer 1", 129 * (1 << 15) * weights[1] + (((1 << 15) + 1) << 20)),
+                ("gradient of layer 1", 64 * (1 << 15) * error + ((changes[1] + 1) << 14)),
+                ("backward of layer 1", 10 * error * weights[1] + (((1 << 15) + 1) << 20)),
             ]
         );
-        assert_eq!(plan.max_accumulator(), (129 << 38) + (1 << 35));
     }
 
     #[test]
     fn an_accumulator_that_could_reach_half_the_field_is_refused() {
         let wide = FixedPoint { weight_bits: 31, activation_bits: 31, ..FixedPoint::V1 };
-        assert!(TrainingPlan::new(shape("64-3-2"), wide, 1, 1, 1).is_ok());
+        assert!(TrainingPlan::new(shape("64-3-2"), wide, 1, 1, 28).is_ok());
         // Seven weights and a bias of 2^30 · 2^30 each make 2^63, which is beyond p/2.
-        let error = TrainingPlan::new(shape("64-7-2"), wide, 1, 1, 1).unwrap_err();
+        let error = TrainingPlan::new(shape("64-7-2"), wide, 1, 1, 28).unwrap_err();
         let CircuitError::AccumulatorTooWide { accumulator, bound, limit } = error else { panic!("{error:?}") };
         assert_eq!(accumulator, "forward of layer 1");
         assert!(bound >= limit && limit == 0x7fff_ffff_8000_0000);
+    }
+
+    #[test]
+    fn weights_that_so_many_steps_could_take_too_far_are_refused() {
+        // At rate 1 a step changes a weight of the only layer by 16·2^8·36864 / 2^4 + 1 < 2^24 at most.
+        let plan = |steps| TrainingPlan::new(shape("64-10"), FixedPoint::V1, 16, steps, 0);
+        assert!(plan(200).is_ok());
+        let error = plan(1_000).unwrap_err();
+        let CircuitError::AccumulatorTooWide { accumulator, limit, .. } = error else { panic!("{error:?}") };
+        assert_eq!((accumulator.as_str(), limit), ("weights of layer 0", i32::MAX as u128));
     }
 
     #[test]
