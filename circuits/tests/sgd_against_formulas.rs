@@ -37,11 +37,8 @@ fn step(w: &mut [Vec<Vec<i128>>], x: &[Vec<i128>], y: &[usize], q: FixedPoint, r
             on.push(out.iter().map(|&v| v >= 1).collect::<Vec<_>>());
             entering.push(if l + 1 == depth { out } else { out.into_iter().map(|v| v.max(0)).collect() });
         }
-        let mut error: Vec<i128> = entering[depth]
-            .iter()
-            .enumerate()
-            .map(|(j, &a)| a - if j == label { 1i128 << af } else { 0 })
-            .collect();
+        let mut error: Vec<i128> =
+            entering[depth].iter().enumerate().map(|(j, &a)| a - if j == label { 1i128 << af } else { 0 }).collect();
         for l in (0..depth).rev() {
             for (i, a) in entering[l].iter().enumerate() {
                 for (j, e) in error.iter().enumerate() {

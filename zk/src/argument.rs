@@ -2,14 +2,16 @@
 
 mod affine;
 mod channel;
+mod proof;
 mod tail;
 
 pub use affine::Affine;
 pub use channel::{Prover, Verifier};
+pub use proof::{Proof, Security, TransparentProof};
 
 use rand_core::CryptoRng;
 
-use crate::{Base, EXTENSION_DEGREE, Ext, Transcript, ZkError};
+use crate::{Base, Ext, Transcript, ZkError};
 use channel::Relations;
 use p3_field::{BasedVectorSpace, PrimeCharacteristicRing};
 use rand::RngExt;
@@ -41,13 +43,28 @@ pub trait Argument {
 /// random weights has probability below `2^−300`.
 pub const BLINDING: usize = 8;
 
-/// How many pads a masked run of the argument uses.
-fn count_pads(argument: &impl Argument) -> Result<usize, ZkError> {
+/// What a masked run of an argument takes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    pads: usize,
+    messages: usize,
+    /// Relations, products and claims that are combined at random.
+    combined: usize,
+}
+
+/// Counts by a dry run of the verifier.
+fn count(argument: &impl Argument) -> Result<Counts, ZkError> {
     let mut verifier = Verifier::counting();
     argument.verify(&mut verifier)?;
-    let products: usize = verifier.relations.products.iter().map(|relation| relation.products.len()).sum();
+    let relations = &verifier.relations;
+    let products: usize = relations.products.iter().map(|relation| relation.products.len()).sum();
     let product_rounds = (products + 1).next_power_of_two().trailing_zeros() as usize;
-    Ok(verifier.pads() + 2 + 3 * product_rounds + 2 * argument.variables())
+    let tail = 3 * product_rounds + 2 * argument.variables();
+    Ok(Counts {
+        pads: verifier.pads() + 2 + tail,
+        messages: verifier.pads() + tail + 3,
+        combined: products + relations.linear.len() + relations.claims.len() + relations.registered.len() + 4,
+    })
 }
 
 /// A uniform extension element.
@@ -160,7 +177,7 @@ pub(crate) mod ideal {
     ) -> Result<(), ZkError> {
         let mut rng = StdRng::seed_from_u64(1);
         let transcript = Transcript::new("ideal", &[], &[]);
-        let pads: Vec<Ext> = (0..count_pads(argument)?).map(|_| random(&mut rng)).collect();
+        let pads: Vec<Ext> = (0..count(argument)?.pads).map(|_| random(&mut rng)).collect();
         let given = masked.then_some(pads.as_slice());
         let (mut messages, _) = prove_interaction(argument, vector, given, &mut transcript.clone())?;
         forge(&mut messages);

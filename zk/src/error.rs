@@ -1,7 +1,10 @@
 use thiserror::Error;
 
+use crate::ligero::LigeroError;
+use crate::pcs::PcsError;
+
 /// Why a proof was rejected, or could not be made.
-#[derive(Clone, Debug, Error, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Error, PartialEq)]
 #[non_exhaustive]
 pub enum ZkError {
     /// The proof has fewer messages than the argument.
@@ -31,6 +34,18 @@ pub enum ZkError {
         /// How many rows the table has.
         rows: u64,
     },
+    /// Bytes that are not a proof's.
+    #[error("{what} is malformed")]
+    Malformed {
+        /// Which part.
+        what: &'static str,
+    },
+    /// The committed vector does not open as claimed.
+    #[error("the committed vector: {0}")]
+    Pcs(#[from] PcsError),
+    /// Pads and registered vectors do not satisfy what they should.
+    #[error("pads and registered vectors: {0}")]
+    Ligero(#[from] LigeroError),
     /// A challenge fell on a value for which the argument is not defined; another transcript will do.
     #[error("an exceptional challenge")]
     ExceptionalChallenge,

@@ -209,8 +209,10 @@ impl Lookups {
     }
 
     fn leaves(&self, vector: &[Base], alpha: Ext, gamma: Ext) -> Layer {
-        let mut layer =
-            Layer { numerators: vec![Ext::ZERO; 1 << self.variables], denominators: vec![Ext::ONE; 1 << self.variables] };
+        let mut layer = Layer {
+            numerators: vec![Ext::ZERO; 1 << self.variables],
+            denominators: vec![Ext::ONE; 1 << self.variables],
+        };
         let powers = [gamma, gamma.square(), gamma.cube()];
         for lookup in &self.lookups {
             let start = lookup.columns[0];
@@ -271,7 +273,8 @@ impl Lookups {
             let rows = 1usize << table.bits();
             let (high, low) = point.split_at(point.len() - table.bits() as usize);
             let weight = eq_index(high, offset >> table.bits());
-            let fingerprint: Ext = table.evaluate(low).iter().zip(&powers).map(|(&column, &power)| column * power).sum();
+            let fingerprint: Ext =
+                table.evaluate(low).iter().zip(&powers).map(|(&column, &power)| column * power).sum();
             denominator = denominator - weight * (alpha - Ext::from_usize(index) - Ext::ONE - fingerprint);
             multiplicities.push(Term::Block {
                 scale: -Ext::ONE,
@@ -346,8 +349,7 @@ mod tests {
 
     impl Toy {
         fn new() -> Self {
-            let tables =
-                vec![(Table::Range { bits: 3 }, 32), (Table::Saturation { bits: 2, middle: 1, top: 7 }, 40)];
+            let tables = vec![(Table::Range { bits: 3 }, 32), (Table::Saturation { bits: 2, middle: 1, top: 7 }, 40)];
             let range = |start, rows| Lookup { table: 0, columns: vec![start], rows };
             let saturation = Lookup { table: 1, columns: vec![20, 48, 52], rows: 4 };
             Self(Lookups::new(6, tables, vec![range(0, 9), range(11, 5), saturation]))

@@ -105,7 +105,11 @@ fn weights(point: &[Ext], variables: usize) -> Option<Vec<Ext>> {
     }
     let table = eq_table(&point[1..], Ext::ONE);
     let plain = variables - point.len();
-    Some(if plain == 0 { table } else { table.iter().flat_map(|&weight| std::iter::repeat_n(weight, 1 << plain)).collect() })
+    Some(if plain == 0 {
+        table
+    } else {
+        table.iter().flat_map(|&weight| std::iter::repeat_n(weight, 1 << plain)).collect()
+    })
 }
 
 /// The prover between two rounds; elements are single or packed.
@@ -316,8 +320,8 @@ fn lagrange(node: usize, degree: usize, x: Ext) -> Ext {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::argument::{Argument, ideal};
     use crate::Base;
+    use crate::argument::{Argument, ideal};
     use crate::multilinear::{Functional, Term};
 
     /// `Σ_{x, y} eq(point, x)·a(x, y)·b(x, y)·c(x, y) = claim`, for three vectors of 16 one after another; two variables weighed.
@@ -338,7 +342,14 @@ mod tests {
     fn term(column: usize, point: &[Ext]) -> Functional {
         let mut functional = Functional::new();
         let (row_point, column_point) = (point.to_vec(), Vec::new());
-        functional.push(Term::Block { scale: Ext::ONE, offset: 16 * column, rows: 16, row_start: 0, row_point, column_point });
+        functional.push(Term::Block {
+            scale: Ext::ONE,
+            offset: 16 * column,
+            rows: 16,
+            row_start: 0,
+            row_point,
+            column_point,
+        });
         functional
     }
 

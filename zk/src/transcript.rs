@@ -1,5 +1,7 @@
 use p3_blake3::Blake3;
-use p3_challenger::{CanObserve, CanSample, CanSampleBits, GrindingChallenger, HashChallenger, SerializingChallenger64};
+use p3_challenger::{
+    CanObserve, CanSample, CanSampleBits, GrindingChallenger, HashChallenger, SerializingChallenger64,
+};
 use p3_field::BasedVectorSpace;
 use p3_symmetric::Hash;
 

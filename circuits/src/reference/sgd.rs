@@ -30,6 +30,11 @@ impl<'a> Examples<'a> {
         self.labels.len()
     }
 
+    /// Input bytes of an example.
+    pub const fn features(&self) -> usize {
+        self.features
+    }
+
     /// Whether there are none.
     pub const fn is_empty(&self) -> bool {
         self.labels.is_empty()

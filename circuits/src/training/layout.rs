@@ -1,5 +1,6 @@
-use nexus_zk::logup::{Lookup, Lookups, Table};
 use nexus_zk::argument::BLINDING;
+use nexus_zk::logup::{Lookup, Lookups, Table};
+use nexus_zk::pcs::MIN_VARIABLES;
 
 use crate::reference::{Clip, Layer, TrainingPlan};
 use crate::{CircuitError, FIELD_ORDER};
@@ -287,7 +288,7 @@ impl Layout {
 
         let (columns, tables, looked_up, end) = place.place();
         let mut layout = Self {
-            variables: (end + BLINDING).next_power_of_two().trailing_zeros() as usize,
+            variables: (end + BLINDING).next_power_of_two().trailing_zeros().max(MIN_VARIABLES as u32) as usize,
             blinding: end,
             lookups: Lookups::new(0, Vec::new(), Vec::new()),
             layers,

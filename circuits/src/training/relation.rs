@@ -4,6 +4,7 @@ use nexus_zk::sumcheck::{self, Product, Summand};
 use nexus_zk::{Base, Ext, ZkError};
 use p3_field::{Algebra, PrimeCharacteristicRing};
 
+use super::data::{PACKED, entries};
 use super::layout::{Column, LayerColumns, Layout, Limbs, Relu, Rounding, bits_for};
 use super::matrix::{View, fold_columns, fold_rows};
 use crate::CircuitError;
@@ -171,7 +172,8 @@ impl Relation {
         let values = self.start.layer(columns.layer);
         let (rows_at, columns_at) = (eq_table(kappa, Ext::ONE), eq_table(iota, Ext::ONE));
         let outputs = columns.layer.outputs;
-        let weighted = |row: &[i32]| row.iter().zip(&columns_at).map(|(&w, &e)| e * nexus_zk::from_signed(w.into())).sum::<Ext>();
+        let weighted =
+            |row: &[i32]| row.iter().zip(&columns_at).map(|(&w, &e)| e * nexus_zk::from_signed(w.into())).sum::<Ext>();
         values.chunks_exact(outputs).take(rows).zip(&rows_at).map(|(row, &e)| e * weighted(row)).sum()
     }
 
@@ -425,16 +427,12 @@ impl Relation {
         for claim in functionals.into_iter().zip(constants) {
             values.push(claimed(verifier, claim)?);
         }
-        let [on, inverse, value, error, back]: [Affine; 5] =
-            values.try_into().expect("as many values as functionals");
+        let [on, inverse, value, error, back]: [Affine; 5] = values.try_into().expect("as many values as functionals");
         let mut rest = on.clone() - &last;
         rest.add_scaled(&value, theta);
         rest.add_scaled(&error, theta.square());
-        let products = vec![
-            (-Ext::ONE, value.clone(), inverse),
-            (-theta, on.clone(), value),
-            (-theta.square(), on, back),
-        ];
+        let products =
+            vec![(-Ext::ONE, value.clone(), inverse), (-theta, on.clone(), value), (-theta.square(), on, back)];
         verifier.assert_products("a ReLU", products, rest)
     }
 
@@ -527,42 +525,37 @@ fn product(
 
 /// The examples: targets are one-hot, and both are what was registered.
 impl Relation {
-    fn data_functional(&self, rows: &[Ext], columns: &[Ext]) -> Functional {
+    /// Column weights of inputs and of targets that make an example's packed entries, weighed by `entries`.
+    fn packed_weights(&self, entries: &[Ext]) -> (Vec<Ext>, Vec<Ext>) {
         let (features, classes) = (self.plan.shape().inputs(), self.plan.shape().outputs());
-        let data = &self.layout.data;
-        let padded = |weights: &[Ext], bits: usize| {
-            let mut weights = weights.to_vec();
-            weights.resize(1 << bits, Ext::ZERO);
-            weights
-        };
-        let (inputs, targets) = columns.split_at(features);
-        let mut functional = Functional::new();
-        let columns = padded(inputs, data.input_bits);
-        functional.push(Term::Outer { offset: data.inputs.offset, rows: rows.to_vec(), columns });
-        let columns = padded(&targets[..classes], data.target_bits);
-        functional.push(Term::Outer { offset: data.targets.offset, rows: rows.to_vec(), columns });
-        functional
+        let byte = |index: usize| entries[index / PACKED] * Base::from_u64(1 << (8 * (index % PACKED)));
+        let mut inputs: Vec<Ext> = (0..features).map(byte).collect();
+        // The label follows the inputs; it is the sum of the classes, each times its target.
+        let label = byte(features);
+        let mut targets: Vec<Ext> = (0..classes).map(|class| label * Base::from_usize(class)).collect();
+        inputs.resize(1 << self.layout.data.input_bits, Ext::ZERO);
+        targets.resize(1 << self.layout.data.target_bits, Ext::ZERO);
+        (inputs, targets)
     }
 
+    /// Weights of the used examples, and of an example's packed entries.
     fn data_challenges(&self, mut challenges: impl FnMut(usize) -> Vec<Ext>) -> (Vec<Ext>, Vec<Ext>) {
-        let columns = self.plan.shape().inputs() + self.plan.shape().outputs();
         let rows = eq_table(&challenges(bits_for(self.used.len())), Ext::ONE);
-        (rows[..self.used.len()].to_vec(), eq_table(&challenges(bits_for(columns)), Ext::ONE))
+        let entries = entries(self.plan.shape().inputs());
+        (rows[..self.used.len()].to_vec(), eq_table(&challenges(bits_for(entries)), Ext::ONE)[..entries].to_vec())
     }
 
     fn prove_data(&self, vector: &[Base], prover: &mut Prover<'_>) {
         let _ = prover.challenges(bits_for(self.used.len()));
-        let (rows, columns) = self.data_challenges(|count| prover.challenges(count));
-        let (features, classes) = (self.plan.shape().inputs(), self.plan.shape().outputs());
+        let (rows, entries) = self.data_challenges(|count| prover.challenges(count));
+        let (inputs, targets) = self.packed_weights(&entries);
         let data = &self.layout.data;
-        let part = |column: Column, bits: usize, weights: &[Ext]| -> Ext {
-            let matrix = vector[column.offset..][..column.len].chunks_exact(1 << bits);
+        let part = |column: Column, weights: &[Ext]| -> Ext {
+            let matrix = vector[column.offset..][..column.len].chunks_exact(weights.len());
             let dot = |row: &[Base]| row.iter().zip(weights).map(|(&v, &w)| w * v).sum::<Ext>();
             matrix.zip(&rows).map(|(row, &weight)| weight * dot(row)).sum()
         };
-        let (inputs, targets) = columns.split_at(features);
-        let value = part(data.inputs, data.input_bits, inputs) + part(data.targets, data.target_bits, &targets[..classes]);
-        prover.send(value);
+        prover.send(part(data.inputs, &inputs) + part(data.targets, &targets));
     }
 
     fn verify_data(&self, verifier: &mut Verifier) -> Result<(), ZkError> {
@@ -578,13 +571,16 @@ impl Relation {
         functional.push(Term::Outer { offset: data.targets.offset, rows, columns });
         verifier.claim(functional, total.into());
 
-        let (rows, columns) = self.data_challenges(|count| verifier.challenges(count));
-        let value = claimed(verifier, (self.data_functional(&rows, &columns), Ext::ZERO))?;
-        let width = self.plan.shape().inputs() + classes;
-        let mut registered = vec![Ext::ZERO; self.examples * width];
+        let (rows, entries) = self.data_challenges(|count| verifier.challenges(count));
+        let (inputs, targets) = self.packed_weights(&entries);
+        let mut functional = Functional::new();
+        functional.push(Term::Outer { offset: data.inputs.offset, rows: rows.clone(), columns: inputs });
+        functional.push(Term::Outer { offset: data.targets.offset, rows: rows.clone(), columns: targets });
+        let value = claimed(verifier, (functional, Ext::ZERO))?;
+        let mut registered = vec![Ext::ZERO; self.examples * entries.len()];
         for (&example, &weight) in self.used.iter().zip(&rows) {
-            let row = &mut registered[example as usize * width..][..width];
-            row.iter_mut().zip(&columns).for_each(|(slot, &column)| *slot = weight * column);
+            let row = &mut registered[example as usize * entries.len()..][..entries.len()];
+            row.iter_mut().zip(&entries).for_each(|(slot, &entry)| *slot = weight * entry);
         }
         verifier.claim_registered(0, registered, value);
         Ok(())

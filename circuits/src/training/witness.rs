@@ -117,8 +117,7 @@ impl Scribe<'_> {
             let outputs = layer.layer.outputs;
             for (index, parameter) in layer.layer.range().enumerate() {
                 let position = i + ((index / outputs) << layer.output_bits) + index % outputs;
-                let difference =
-                    i64::from(trained.values()[parameter]) - i64::from(relation.start.values()[parameter]);
+                let difference = i64::from(trained.values()[parameter]) - i64::from(relation.start.values()[parameter]);
                 let scaled = difference * update.scale as i64;
                 let magnitude = update.values[parameter].unsigned_abs();
                 squares += magnitude * magnitude;

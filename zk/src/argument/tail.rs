@@ -52,7 +52,12 @@ impl Summand<3> for WeighedProduct {
 }
 
 /// Proves the products of a masked argument. `pads` are all pads of the proof.
-pub(super) fn prove_products(relations: Vec<ProductRelation>, blinds: [Affine; 2], pads: &[Ext], prover: &mut Prover<'_>) {
+pub(super) fn prove_products(
+    relations: Vec<ProductRelation>,
+    blinds: [Affine; 2],
+    pads: &[Ext],
+    prover: &mut Prover<'_>,
+) {
     prover.reserve();
     prover.reserve();
     let batch = Batch::new(relations, prover.challenge(), blinds);
@@ -86,7 +91,10 @@ pub(super) fn verify_products(verifier: &mut Verifier) -> Result<(), ZkError> {
 }
 
 /// Claims about the committed vector as one, each by its power of a challenge.
-fn combine<'a>(claims: &'a [(Functional, Affine)], challenge: Ext) -> impl Iterator<Item = (Ext, &'a Functional, &'a Affine)> {
+fn combine<'a>(
+    claims: &'a [(Functional, Affine)],
+    challenge: Ext,
+) -> impl Iterator<Item = (Ext, &'a Functional, &'a Affine)> {
     let mut power = Ext::ONE;
     claims.iter().map(move |(functional, value)| {
         let scale = power;

@@ -1,0 +1,129 @@
+use nexus_zk::Transcript;
+use nexus_zk::argument::Security;
+use sha2::{Digest, Sha256};
+
+use super::relation::Relation;
+use super::{DataCommitment, TrainingError};
+use crate::reference::{Clip, FixedPoint, Schedule, TrainingPlan, Weights};
+
+/// Soundness of the committed vector's opening, in bits; leaves room for the other terms below 128.
+const OPENING_BITS: usize = 129;
+
+/// What a proof of training says: everything that is public about it.
+///
+/// "I know examples that are committed to in `data`, such that `plan.steps()` steps of fixed-point SGD v1 from `start` in
+/// the order of the schedule give some model, and (where there is a clip) an update of it within the bound." The model
+/// and the update stay private: the proof binds its maker to them, and shows them to nobody.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    data: DataCommitment,
+    round: usize,
+    seed: [u8; 32],
+    pub(super) schedule: Schedule,
+    pub(super) relation: Relation,
+}
+
+impl Statement {
+    /// A statement about the data's copy number `round`, from zero, with batches in the order of `seed`.
+    ///
+    /// `seed` must be fixed after the data was committed to, as [`Schedule::seed`] makes it.
+    ///
+    /// # Errors
+    /// [`TrainingError::Refused`] if the start model or the clip does not fit the plan, or a sum could wrap;
+    /// [`TrainingError::Mismatch`] if the data has other features, [`TrainingError::OutOfRange`] for a round beyond the data's.
+    pub fn new(
+        plan: TrainingPlan,
+        start: Weights,
+        data: DataCommitment,
+        round: usize,
+        seed: [u8; 32],
+        clip: Option<Clip>,
+    ) -> Result<Self, TrainingError> {
+        let shape = plan.shape();
+        let same = |what, expected, got| {
+            if expected == got { Ok(()) } else { Err(TrainingError::Mismatch { what, expected, got }) }
+        };
+        same("features of the data", shape.inputs(), data.features())?;
+        same("parameters of the start model", shape.parameters(), start.values().len())?;
+        if start.shape() != shape {
+            return Err(TrainingError::Mismatch {
+                what: "layers of the start model",
+                expected: shape.depth(),
+                got: start.shape().depth(),
+            });
+        }
+        // Weights that came out of training may be wider than those a plan starts from.
+        let start = Weights::new(shape, start.values().to_vec(), plan.format())?;
+        data.copy(round)?;
+        let schedule = Schedule::new(seed, data.examples(), plan.batch(), plan.steps())?;
+        let relation = Relation::new(plan, start, clip, data.examples(), &schedule)?;
+        Ok(Self { data, round, seed, schedule, relation })
+    }
+
+    /// What is trained and how.
+    pub const fn plan(&self) -> &TrainingPlan {
+        &self.relation.plan
+    }
+
+    /// The public start model.
+    pub const fn start(&self) -> &Weights {
+        &self.relation.start
+    }
+
+    /// The commitment to the examples.
+    pub const fn data(&self) -> &DataCommitment {
+        &self.data
+    }
+
+    /// Which of the data's copies is used.
+    pub const fn round(&self) -> usize {
+        self.round
+    }
+
+    /// The order of the batches.
+    pub const fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    /// The clip of the update.
+    pub const fn clip(&self) -> Option<&Clip> {
+        self.relation.clip.as_ref()
+    }
+
+    /// The base-two logarithm of how many entries a proof commits to.
+    pub const fn variables(&self) -> usize {
+        self.relation.layout.variables
+    }
+
+    /// SHA-256 of the whole statement, version included.
+    pub fn digest(&self) -> [u8; 32] {
+        let plan = self.plan();
+        let FixedPoint { weight_bits, weight_fraction, activation_bits, activation_fraction } = plan.format();
+        let mut hash = Sha256::new();
+        hash.update(b"cipher-nexus fixed-point SGD v1, mean squared error, layout 1");
+        let widths = plan.shape().layers().map(|layer| layer.inputs).chain([plan.shape().outputs()]);
+        let mut word = |value: u64| hash.update(value.to_le_bytes());
+        word(plan.shape().depth() as u64);
+        widths.for_each(|width| word(width as u64));
+        [weight_bits, weight_fraction, activation_bits, activation_fraction].into_iter().for_each(|w| word(w.into()));
+        [plan.batch() as u64, plan.steps() as u64, self.round as u64].into_iter().for_each(&mut word);
+        plan.shape().layers().for_each(|layer| word(plan.update_shift(layer).into()));
+        let (clipped, bound, dropped) =
+            self.clip().map_or((0, 0, 0), |clip| (1, clip.bound(), u64::from(clip.dropped_bits())));
+        [clipped, bound, dropped].into_iter().for_each(&mut word);
+        hash.update(self.data.digest());
+        hash.update(self.seed);
+        for weight in self.start().values() {
+            hash.update(weight.to_le_bytes());
+        }
+        hash.finalize().into()
+    }
+
+    pub(super) fn transcript(&self, session: &[u8]) -> Transcript {
+        Transcript::new("cipher-nexus training v1", session, &self.digest())
+    }
+
+    pub(super) fn security(&self) -> Security {
+        Security { bits: OPENING_BITS, linear: *self.data.parameters() }
+    }
+}
