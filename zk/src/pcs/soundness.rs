@@ -185,3 +185,48 @@ pub(super) fn add_bits(a: f64, b: f64) -> f64 {
     let (low, high) = if a < b { (a, b) } else { (b, a) };
     if high == f64::INFINITY { low } else { low - (1.0 + (low - high).exp2()).log2() }
 }
+
+#[cfg(test)]
+mod tests {
+    use p3_whir::SecurityAssumption::JohnsonBound;
+
+    use super::*;
+
+    const TEN: Radius = Radius::Johnson { m: 10.0 };
+
+    /// The library's own accounting fixes `η = √ρ/20`, which is `m = 10`.
+    #[test]
+    fn the_terms_of_a_dyadic_code_agree_with_the_library() {
+        for (log_dimension, log_inverse_rate) in [(10, 1), (17, 1), (12, 4), (6, 9)] {
+            let code =
+                Code { dimension: 1 << log_dimension, length: 1 << (log_dimension + log_inverse_rate), width: 1 };
+            let query = JohnsonBound.queries_error(log_inverse_rate, 1);
+            assert!((code.query(TEN) - query).abs() < 1e-9, "{} {query}", code.query(TEN));
+            let line = JohnsonBound.prox_gaps_error(log_dimension, log_inverse_rate, FIELD_BITS as usize, 2);
+            assert!((code.correlated_agreement(TEN) - line).abs() < 1e-9, "{} {line}", code.correlated_agreement(TEN));
+            let list = JohnsonBound.list_size_bits(log_dimension, log_inverse_rate);
+            assert!(code.list(TEN) <= list && code.list(TEN) > list / 2.0, "{} {list}", code.list(TEN));
+        }
+    }
+
+    #[test]
+    fn randomness_of_the_encoding_weakens_every_term() {
+        let plain = Code { dimension: 1 << 10, length: 1 << 11, width: 32 };
+        let hiding = Code { dimension: (1 << 10) + 270, ..plain };
+        assert!(hiding.query(TEN) < plain.query(TEN) * 0.7);
+        let far = Radius::Johnson { m: 800.0 };
+        assert!(
+            plain.query(far) > plain.query(TEN) && plain.correlated_agreement(far) < plain.correlated_agreement(TEN)
+        );
+        assert!(plain.list(Radius::Unique).abs() < 1e-12);
+        let full = Code { dimension: 1 << 11, ..plain };
+        assert!(full.query(TEN).abs() < 1e-12, "a code without redundancy is never tested");
+    }
+
+    #[test]
+    fn bits_add_as_probabilities() {
+        assert!((add_bits(128.0, 128.0) - 127.0).abs() < 1e-12);
+        assert!((add_bits(f64::INFINITY, 5.0) - 5.0).abs() < 1e-12);
+        assert!(add_bits(f64::INFINITY, f64::INFINITY).is_infinite());
+    }
+}
