@@ -101,14 +101,17 @@ mod tests {
         let within = |column: &Column| (column.offset..column.offset + column.len).contains(&entry);
         let limbs = |limbs: &Limbs| limbs.columns.iter().any(|(column, _)| within(column));
         let rounding = |name: &str, r: &Rounding| {
-            let columns = [("high", r.high), ("in range", r.in_range), ("top", r.top), ("value", r.value)];
+            let columns = [("high", r.high), ("in range", r.in_range), ("top", r.top)];
             let named = columns.iter().find(|(_, column)| within(column)).map(|(part, _)| format!("{name} {part}"));
             named
                 .or_else(|| limbs(&r.remainder).then(|| format!("{name} remainder")))
                 .or_else(|| limbs(&r.low).then(|| format!("{name} low")))
         };
         for columns in &layout.layers {
-            if let Some(found) = rounding("forward", &columns.forward) {
+            if within(&columns.forward.value) {
+                return "forward value".into();
+            }
+            if let Some(found) = rounding("forward", &columns.forward.rounding) {
                 return found;
             }
             if let Some((backward, relu)) = &columns.backward {

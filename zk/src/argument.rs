@@ -11,6 +11,7 @@ pub use proof::{Proof, Security, TransparentProof};
 
 use rand_core::CryptoRng;
 
+use crate::multilinear::Coefficients;
 use crate::{Base, Ext, Transcript, ZkError};
 use channel::Relations;
 use p3_field::{BasedVectorSpace, PrimeCharacteristicRing};
@@ -39,8 +40,9 @@ pub trait Argument {
 
 /// How many entries of the committed vector are random, so that its value at a random point is uniform.
 ///
-/// The value is uniform unless the entries' weights span less than the extension over the base field, which for eight
-/// random weights has probability below `2^−300`.
+/// The entries' weights are the point's low coordinates' equality table, scaled by the high ones'. The value is uniform
+/// unless these weights span less than the extension over the base field: a coordinate is zero or one, or lies in the base
+/// field, which for a random point of at most 27 coordinates has probability below `2^−180`.
 pub const BLINDING: usize = 8;
 
 /// What a masked run of an argument takes.
@@ -143,9 +145,9 @@ pub fn check(argument: &impl Argument, vector: &[Base], registered: &[&[Base]]) 
     argument.verify(&mut verifier)?;
     let (_, relations) = verifier.finish()?;
     for (functional, value) in &relations.claims {
-        let mut dense = vec![Ext::ZERO; vector.len()];
+        let mut dense = Coefficients::zeros(functional.end());
         functional.add_to(Ext::ONE, &mut dense);
-        let sum: Ext = dense.iter().zip(vector).map(|(&c, &v)| c * v).sum();
+        let sum: Ext = dense.to_ext(vector.len()).iter().zip(vector).map(|(&c, &v)| c * v).sum();
         if sum != value.constant {
             return Err(ZkError::Relation { name: "a claim about the committed vector" });
         }

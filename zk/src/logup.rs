@@ -11,12 +11,14 @@
 //!
 //! Multiplicities are field elements: with fewer than `p` look-ups in all, the identity forces them to be the true counts.
 
-use p3_field::{Algebra, Field, PrimeCharacteristicRing, PrimeField64};
+use std::ops::Mul;
+
+use p3_field::{Algebra, Field, PackedFieldExtension, PackedValue, PrimeCharacteristicRing, PrimeField64};
 use rayon::prelude::*;
 
 use crate::argument::{Affine, Prover, Verifier};
 use crate::multilinear::{Functional, PARALLEL, Term, eq_index, eq_prefix};
-use crate::sumcheck::{self, Summand};
+use crate::sumcheck::{self, LANES, Packed, Summand, unpack};
 use crate::{Base, Ext, ZkError};
 
 /// A public table, of rows `0 … 2^bits − 1`.
@@ -146,14 +148,14 @@ impl Lookups {
     /// Proves all look-ups about the committed `vector`.
     pub fn prove(&self, vector: &[Base], prover: &mut Prover<'_>) {
         let [alpha, gamma] = [prover.challenge(), prover.challenge()];
-        let leaves = self.leaves(vector, alpha, gamma);
-        let mut layers = vec![leaves];
-        while layers.last().is_some_and(|layer| layer.denominators.len() > 2) {
+        let mut layers = vec![self.leaves(vector, alpha, gamma)];
+        while layers.last().is_some_and(|layer| layer.len() > 2) {
             let next = layers.last().map(Layer::half);
             layers.extend(next);
         }
-        let top = layers.pop().expect("there is a layer of two fractions");
-        let (n, d) = (&top.numerators, &top.denominators);
+        let Some(Layer::Single { numerators: n, denominators: d }) = layers.pop() else {
+            unreachable!("a layer of two fractions is not packed");
+        };
         for value in [n[0], n[1], d[0], d[1]] {
             prover.send(value);
         }
@@ -208,21 +210,38 @@ impl Lookups {
         Ok(())
     }
 
+    /// The fraction of every entry: 1 over a look-up, minus the multiplicity over a row, and 0/1 where nothing stands.
     fn leaves(&self, vector: &[Base], alpha: Ext, gamma: Ext) -> Layer {
-        let mut layer = Layer {
-            numerators: vec![Ext::ZERO; 1 << self.variables],
-            denominators: vec![Ext::ONE; 1 << self.variables],
-        };
+        let len = 1usize << self.variables;
+        let mut numerators = Base::zero_vec(len);
+        let mut denominators = Packed::zero_vec(len.div_ceil(LANES));
+        denominators.par_iter_mut().with_min_len(PARALLEL).for_each(|denominator| *denominator = Packed::ONE);
         let powers = [gamma, gamma.square(), gamma.cube()];
+        let set = |denominators: &mut [Packed], index: usize, value: Ext| {
+            // Nothing was there but one.
+            denominators[index / LANES].add_assign_lane(index % LANES, value - Ext::ONE);
+        };
         for lookup in &self.lookups {
-            let start = lookup.columns[0];
+            let (start, end) = (lookup.columns[0], lookup.columns[0] + lookup.rows);
             let base = alpha - Ext::from_usize(lookup.table);
-            layer.numerators[start..][..lookup.rows].fill(Ext::ONE);
-            let target = layer.denominators[start..][..lookup.rows].par_iter_mut().with_min_len(PARALLEL).enumerate();
-            target.for_each(|(row, denominator)| {
+            numerators[start..end].fill(Base::ONE);
+            let single = |index: usize| {
+                let columns = lookup.columns.iter().zip(&powers);
+                base - columns.map(|(&column, &power)| power * vector[column + index - start]).sum::<Ext>()
+            };
+            let (first, last) = (start.next_multiple_of(LANES).min(end), (end - end % LANES).max(start));
+            if first >= last {
+                (start..end).for_each(|index| set(&mut denominators, index, single(index)));
+                continue;
+            }
+            (start..first).chain(last..end).for_each(|index| set(&mut denominators, index, single(index)));
+            let whole = denominators[first / LANES..last / LANES].par_iter_mut().with_min_len(PARALLEL / LANES);
+            let (base, powers) = (Packed::from(base), powers.map(Packed::from));
+            whole.enumerate().for_each(|(block, denominator)| {
+                let row = first - start + block * LANES;
                 *denominator = base;
                 for (&column, &power) in lookup.columns.iter().zip(&powers) {
-                    *denominator -= power * vector[column + row];
+                    *denominator -= power * *PackedBase::from_slice(&vector[column + row..][..LANES]);
                 }
             });
         }
@@ -230,12 +249,17 @@ impl Lookups {
             let base = alpha - Ext::from_usize(index);
             for row in 0..1 << table.bits() {
                 let columns = table.row(row as u64);
-                layer.numerators[offset + row] = Ext::from(-vector[offset + row]);
+                numerators[offset + row] = -vector[offset + row];
                 let fingerprint: Ext = columns.iter().zip(&powers).map(|(&column, &power)| power * column).sum();
-                layer.denominators[offset + row] = base - fingerprint;
+                set(&mut denominators, offset + row, base - fingerprint);
             }
         }
-        layer
+        if len < 4 * LANES {
+            let mut denominators = unpack(denominators);
+            denominators.truncate(len);
+            return Layer::Single { numerators: numerators.into_iter().map(Ext::from).collect(), denominators };
+        }
+        Layer::Leaves { numerators, denominators }
     }
 
     /// Claims what the leaves' extensions at `point` say about the committed vector.
@@ -302,40 +326,90 @@ fn receive_four(verifier: &mut Verifier) -> Result<[Affine; 4], ZkError> {
 }
 
 /// Fractions of one layer of the tree.
-struct Layer {
-    numerators: Vec<Ext>,
-    denominators: Vec<Ext>,
+enum Layer {
+    /// The lowest layer, whose numerators are in the base field.
+    Leaves { numerators: Vec<Base>, denominators: Vec<Packed> },
+    Packed { numerators: Vec<Packed>, denominators: Vec<Packed> },
+    /// Too few to be packed.
+    Single { numerators: Vec<Ext>, denominators: Vec<Ext> },
 }
 
+type PackedBase = <Base as Field>::Packing;
+
 impl Layer {
+    fn len(&self) -> usize {
+        match self {
+            Self::Leaves { numerators, .. } => numerators.len(),
+            Self::Packed { denominators, .. } => denominators.len() * LANES,
+            Self::Single { denominators, .. } => denominators.len(),
+        }
+    }
+
     /// The layer above: fraction `i` plus fraction `i + half`.
     fn half(&self) -> Self {
-        let half = self.denominators.len() / 2;
-        let (n0, n1) = self.numerators.split_at(half);
-        let (d0, d1) = self.denominators.split_at(half);
-        let pairs = n0.par_iter().zip(n1).zip(d0).zip(d1).with_min_len(PARALLEL);
-        let (numerators, denominators) = pairs.map(|(((&n0, &n1), &d0), &d1)| (n0 * d1 + n1 * d0, d0 * d1)).unzip();
-        Self { numerators, denominators }
+        let (numerators, denominators) = match self {
+            Self::Leaves { numerators, denominators } => half(PackedBase::pack_slice(numerators), denominators),
+            Self::Packed { numerators, denominators } => half(numerators, denominators),
+            Self::Single { numerators, denominators } => {
+                let (numerators, denominators) = half(numerators, denominators);
+                return Self::Single { numerators, denominators };
+            }
+        };
+        if denominators.len() < 4 {
+            return Self::Single { numerators: unpack(numerators), denominators: unpack(denominators) };
+        }
+        Self::Packed { numerators, denominators }
     }
 
     /// Proves the claims about the layer above at `point` from this one.
+    ///
+    /// With `m = n_1 + λ·d_1`, the numerator and λ times the denominator of a sum are `n_0·d_1 + m·d_0`.
     fn prove(self, point: &[Ext], lambda: Ext, prover: &mut Prover<'_>) -> (Vec<Ext>, [Ext; 4]) {
-        let half = self.denominators.len() / 2;
-        let (mut n0, mut d0) = (self.numerators, self.denominators);
-        let (n1, d1) = (n0.split_off(half), d0.split_off(half));
-        sumcheck::prove(prover, [n0, n1, d0, d1], point, &Crossed { lambda })
+        let (challenges, [n0, mixed, d0, d1]) = match self {
+            Self::Leaves { numerators, denominators } => {
+                let lifted = PackedBase::pack_slice(&numerators).par_iter().map(|&n| Packed::from(n)).collect();
+                sumcheck::prove_packed(prover, mixed(lifted, denominators, lambda), point, &Crossed)
+            }
+            Self::Packed { numerators, denominators } => {
+                sumcheck::prove_packed(prover, mixed(numerators, denominators, lambda), point, &Crossed)
+            }
+            Self::Single { numerators, denominators } => {
+                sumcheck::prove(prover, mixed(numerators, denominators, lambda), point, &Crossed)
+            }
+        };
+        (challenges, [n0, mixed - lambda * d1, d0, d1])
     }
 }
 
-/// `n_0·d_1 + n_1·d_0 + λ·d_0·d_1`: the numerator and λ times the denominator of two fractions' sum.
-struct Crossed {
-    lambda: Ext,
+/// Fraction `i` plus fraction `i + half`, of numerators in the field or below it.
+fn half<N, A>(numerators: &[N], denominators: &[A]) -> (Vec<A>, Vec<A>)
+where
+    N: Copy + Sync,
+    A: PrimeCharacteristicRing + Copy + Send + Sync + Mul<N, Output = A>,
+{
+    let half = denominators.len() / 2;
+    let (n0, n1) = numerators.split_at(half);
+    let (d0, d1) = denominators.split_at(half);
+    let pairs = n0.par_iter().zip(n1).zip(d0).zip(d1).with_min_len(PARALLEL / LANES);
+    pairs.map(|(((&n0, &n1), &d0), &d1)| (d1 * n0 + d0 * n1, d0 * d1)).unzip()
 }
+
+/// The halves of both, `[n_0, n_1 + λ·d_1, d_0, d_1]`.
+fn mixed<A: Algebra<Ext> + Copy + Send + Sync>(numerators: Vec<A>, denominators: Vec<A>, lambda: Ext) -> [Vec<A>; 4] {
+    let half = denominators.len() / 2;
+    let (mut n0, mut d0) = (numerators, denominators);
+    let (mut n1, d1) = (n0.split_off(half), d0.split_off(half));
+    n1.par_iter_mut().zip(&d1).with_min_len(PARALLEL / LANES).for_each(|(n, &d)| *n += d * lambda);
+    [n0, n1, d0, d1]
+}
+
+/// `n_0·d_1 + m·d_0`.
+struct Crossed;
 
 impl Summand<4> for Crossed {
     const DEGREE: usize = 2;
-    fn evaluate<A: Algebra<Ext> + Copy>(&self, [n0, n1, d0, d1]: [A; 4]) -> A {
-        n0 * d1 + (n1 + d1 * self.lambda) * d0
+    fn evaluate<A: Algebra<Ext> + Copy>(&self, [n0, mixed, d0, d1]: [A; 4]) -> A {
+        n0 * d1 + mixed * d0
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! Index bits are read most significant first: the first coordinate of a point belongs to the highest bit.
 
-use p3_field::PrimeCharacteristicRing;
+use p3_field::{PackedFieldExtension, PrimeCharacteristicRing};
 use rayon::prelude::*;
 
+use crate::sumcheck::{LANES, Packed, pack, unpack};
 use crate::{Base, Ext};
 
 /// Below this many entries a loop stays on one thread.
@@ -31,14 +32,12 @@ pub fn eq_table(point: &[Ext], scale: Ext) -> Vec<Ext> {
     table
 }
 
-/// Calls `f` with each aligned block that `start..start + count` is made of: its place in the range, and its equality
-/// table `scale · eq(point, ·)`. Costs about one multiplication an entry.
-fn for_eq_blocks(point: &[Ext], start: usize, count: usize, scale: Ext, mut f: impl FnMut(usize, &[Ext])) {
+/// Calls `f` with each aligned block that `start..start + count` is made of: its place in the range, and its size's bits.
+fn for_eq_blocks(start: usize, count: usize, mut f: impl FnMut(usize, usize)) {
     let (mut at, end) = (start, start + count);
     while at < end {
-        let bits = at.trailing_zeros().min((end - at).ilog2()).min(point.len() as u32) as usize;
-        let (high, low) = point.split_at(point.len() - bits);
-        f(at - start, &eq_table(low, eq_index(high, at >> bits) * scale));
+        let bits = at.trailing_zeros().min((end - at).ilog2()) as usize;
+        f(at - start, bits);
         at += 1 << bits;
     }
 }
@@ -156,25 +155,33 @@ pub enum Term {
 }
 
 impl Term {
-    /// Adds `scale` times the term's coefficients to those of the whole vector.
-    fn add_to(&self, scale: Ext, dense: &mut [Ext]) {
+    /// Where the entries end that the term looks at.
+    fn end(&self) -> usize {
+        match self {
+            Self::Block { offset, rows, column_point, .. } => offset + (rows << column_point.len()),
+            Self::Outer { offset, rows, columns } => offset + rows.len() * columns.len(),
+        }
+    }
+
+    /// Adds `scale` times the term's coefficients.
+    fn add_to(&self, scale: Ext, dense: &mut Coefficients) {
         match self {
             Self::Block { scale: own, offset, rows, row_start, row_point, column_point } => {
                 let columns = eq_table(column_point, scale * *own);
                 let first = if columns.len() == 1 { columns[0] } else { Ext::ONE };
-                for_eq_blocks(row_point, *row_start, *rows, first, |place, weights| {
+                for_eq_blocks(*row_start, *rows, |place, bits| {
+                    let (high, low) = row_point.split_at(row_point.len() - bits);
+                    let factor = eq_index(high, (row_start + place) >> bits) * first;
                     if columns.len() == 1 {
-                        let target = &mut dense[offset + place..][..weights.len()];
-                        let add = |(slot, &weight): (&mut Ext, &Ext)| *slot += weight;
-                        target.par_iter_mut().zip(weights).with_min_len(PARALLEL).for_each(add);
+                        dense.add_eq(offset + place, low, factor);
                     } else {
-                        add_outer(&mut dense[offset + place * columns.len()..], weights, &columns);
+                        dense.add_outer(offset + place * columns.len(), &eq_table(low, factor), &columns);
                     }
                 });
             }
             Self::Outer { offset, rows, columns } => {
                 let columns: Vec<Ext> = columns.iter().map(|&c| c * scale).collect();
-                add_outer(&mut dense[*offset..], rows, &columns);
+                dense.add_outer(*offset, rows, &columns);
             }
         }
     }
@@ -207,13 +214,70 @@ fn outer_rows(rows: &[Ext], point: &[Ext], start: usize) -> Ext {
     rows.iter().zip(&table[first..]).map(|(&row, &weight)| row * weight).sum()
 }
 
-fn add_outer(dense: &mut [Ext], rows: &[Ext], columns: &[Ext]) {
-    let target = dense.par_chunks_exact_mut(columns.len()).zip(rows).with_min_len(PARALLEL.div_ceil(columns.len()));
-    target.for_each(|(chunk, &row)| {
-        for (entry, &column) in chunk.iter_mut().zip(columns) {
-            *entry += row * column;
+/// The coefficients of a functional, entry by entry, packed; those beyond the end are zero.
+#[derive(Clone, Debug)]
+pub struct Coefficients {
+    packed: Vec<Packed>,
+}
+
+impl Coefficients {
+    /// Zero for `len` entries, rounded up to whole vectors of the machine.
+    pub fn zeros(len: usize) -> Self {
+        Self { packed: Packed::zero_vec(len.div_ceil(LANES)) }
+    }
+
+    /// The coefficients, padded with zeros to `len`.
+    pub fn to_ext(&self, len: usize) -> Vec<Ext> {
+        let mut values = unpack(self.packed.clone());
+        values.resize(len, Ext::ZERO);
+        values
+    }
+
+    pub(crate) fn into_packed(self) -> Vec<Packed> {
+        self.packed
+    }
+
+    /// Adds `scale·eq(point, ·)` from `offset` on.
+    fn add_eq(&mut self, offset: usize, point: &[Ext], scale: Ext) {
+        let lane_bits = LANES.trailing_zeros() as usize;
+        if !offset.is_multiple_of(LANES) || point.len() < lane_bits {
+            return self.add(offset, &eq_table(point, scale));
         }
-    });
+        let (blocks, lanes) = point.split_at(point.len() - lane_bits);
+        let lanes = Packed::from_ext_slice(&eq_table(lanes, Ext::ONE));
+        let target = &mut self.packed[offset / LANES..];
+        // A block's factor is that of its high bits, a table small enough for the cache, times that of its low ones.
+        let (high, low) = blocks.split_at(blocks.len().saturating_sub(10));
+        let low: Vec<Packed> = eq_table(low, Ext::ONE).into_iter().map(|weight| lanes * weight).collect();
+        let high = eq_table(high, scale);
+        target.par_chunks_mut(low.len()).zip(&high).for_each(|(target, &factor)| {
+            let factor = Packed::from(factor);
+            target.iter_mut().zip(&low).for_each(|(slot, &weight)| *slot += weight * factor);
+        });
+    }
+
+    /// Adds `rows[i]·columns[j]` at `offset + i·columns.len() + j`.
+    fn add_outer(&mut self, offset: usize, rows: &[Ext], columns: &[Ext]) {
+        if !offset.is_multiple_of(LANES) || columns.len() < LANES {
+            for (i, &row) in rows.iter().enumerate() {
+                let products: Vec<Ext> = columns.iter().map(|&column| row * column).collect();
+                self.add(offset + i * columns.len(), &products);
+            }
+            return;
+        }
+        let columns = pack(columns);
+        let target = self.packed[offset / LANES..].par_chunks_exact_mut(columns.len()).zip(rows);
+        target.with_min_len((PARALLEL / LANES).div_ceil(columns.len())).for_each(|(chunk, &row)| {
+            let row = Packed::from(row);
+            chunk.iter_mut().zip(&columns).for_each(|(slot, &column)| *slot += row * column);
+        });
+    }
+
+    fn add(&mut self, offset: usize, values: &[Ext]) {
+        for (i, &value) in (offset..).zip(values) {
+            self.packed[i / LANES].add_assign_lane(i % LANES, value);
+        }
+    }
 }
 
 /// A public linear functional of a committed vector: the sum of its terms.
@@ -238,8 +302,13 @@ impl Functional {
         self.push(Term::Outer { offset, rows: vec![scale], columns: vec![Ext::ONE] });
     }
 
-    /// Adds `scale` times the coefficients to those of the whole vector.
-    pub fn add_to(&self, scale: Ext, dense: &mut [Ext]) {
+    /// Where the entries end that it looks at.
+    pub fn end(&self) -> usize {
+        self.terms.iter().map(Term::end).max().unwrap_or(0)
+    }
+
+    /// Adds `scale` times its coefficients.
+    pub fn add_to(&self, scale: Ext, dense: &mut Coefficients) {
         for term in &self.terms {
             term.add_to(scale, dense);
         }
@@ -312,8 +381,9 @@ mod tests {
             functional.push(outer);
             functional.push_entry(place, ext(&mut rng));
             let scale = ext(&mut rng);
-            let mut dense = vec![Ext::ZERO; 128];
+            let mut dense = Coefficients::zeros(functional.end());
             functional.add_to(scale, &mut dense);
+            let dense = dense.to_ext(128);
             let at = point(&mut rng, 7);
             let slow: Ext = eq_table(&at, Ext::ONE).iter().zip(&dense).map(|(&e, &d)| e * d).sum();
             prop_assert_eq!(functional.evaluate(&at) * scale, slow);

@@ -94,7 +94,7 @@ pub(crate) fn pack(values: &[Ext]) -> Vec<Packed> {
     values.par_chunks_exact(LANES).with_min_len(CHUNK).map(Packed::from_ext_slice).collect()
 }
 
-fn unpack(values: Vec<Packed>) -> Vec<Ext> {
+pub(crate) fn unpack(values: Vec<Packed>) -> Vec<Ext> {
     <Packed as PackedFieldExtension<Base, Ext>>::to_ext_iter(values).collect()
 }
 

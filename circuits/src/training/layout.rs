@@ -1,6 +1,6 @@
 use nexus_zk::argument::BLINDING;
 use nexus_zk::logup::{Lookup, Lookups, Table};
-use nexus_zk::pcs::MIN_VARIABLES;
+use nexus_zk::pcs::{MAX_VARIABLES, MIN_VARIABLES};
 
 use crate::reference::{Clip, Layer, TrainingPlan};
 use crate::{CircuitError, FIELD_ORDER};
@@ -22,11 +22,9 @@ pub(super) struct Limbs {
 
 /// One rounding `z + 2^(f−1) = 2^f·v + r`, `v + offset = 2^width·(high − middle) + low`, saturating, for all steps.
 ///
-/// The value is `low` where `high = middle`, and the nearest bound elsewhere: `value = in_range·low + top`.
+/// The value is `low` where `high = middle`, and the nearest bound elsewhere: `in_range·low + top`.
 #[derive(Clone, Debug)]
 pub(super) struct Rounding {
-    /// Bits of a row, `batch · 2^columns` entries a step.
-    pub(super) columns: usize,
     pub(super) shift: u32,
     pub(super) width: u32,
     /// What is added to make the value unsigned: zero after a ReLU.
@@ -37,8 +35,14 @@ pub(super) struct Rounding {
     pub(super) high: Column,
     pub(super) in_range: Column,
     pub(super) top: Column,
+}
+
+/// A rounding in the forward pass, whose values are a column of their own since products take them.
+#[derive(Clone, Debug)]
+pub(super) struct Forward {
+    pub(super) rounding: Rounding,
     pub(super) value: Column,
-    /// Where it lies among all roundings one after another.
+    /// Where it lies among all forward roundings one after another.
     pub(super) start: usize,
 }
 
@@ -60,7 +64,7 @@ pub(super) struct LayerColumns {
     pub(super) output_bits: usize,
     /// Bits of an entering row's index, the constant one included: `⌈log₂ (inputs + 1)⌉`.
     pub(super) input_bits: usize,
-    pub(super) forward: Rounding,
+    pub(super) forward: Forward,
     /// The errors before this layer's ReLU; none for the last layer, whose errors are outputs minus targets.
     pub(super) backward: Option<(Rounding, Relu)>,
     /// By step: the change of the weights, `dW = 2^s·change + remainder − 2^(s−1)`, offset to be unsigned.
@@ -107,7 +111,7 @@ pub(super) struct Layout {
     pub(super) layers: Vec<LayerColumns>,
     pub(super) data: DataColumns,
     pub(super) clip: Option<ClipColumns>,
-    /// Entries of all roundings, and of all ReLUs, one after another.
+    /// Entries of all forward roundings, and of all ReLUs, one after another.
     pub(super) roundings: usize,
     pub(super) relus: usize,
 }
@@ -119,8 +123,10 @@ struct RoundingShape {
     width: u32,
     offset: u64,
     bound: u128,
-    start: usize,
 }
+
+/// Bits of an input.
+const BYTE: u32 = 8;
 
 /// The greatest table, by bits.
 const MAX_TABLE_BITS: u32 = 20;
@@ -163,11 +169,17 @@ impl Allocator {
     }
 
     fn limbs(&mut self, bits: u32, len: usize, alignment: usize) -> Limbs {
-        let count = bits.div_ceil(self.limb);
+        self.split(bits, self.limb, len, alignment)
+    }
+
+    /// A number as limbs of at most `limb` bits.
+    fn split(&mut self, bits: u32, limb: u32, len: usize, alignment: usize) -> Limbs {
+        let count = bits.div_ceil(limb);
         let mut columns = Vec::new();
         let mut below = 0;
         for i in 0..count {
-            let width = (bits - below).div_ceil(count - i);
+            // Scalars fill whole bytes, so that they share the table of inputs; others are split evenly.
+            let width = if limb == BYTE { BYTE.min(bits - below) } else { (bits - below).div_ceil(count - i) };
             columns.push((self.range(width, len, alignment), below));
             below += width;
         }
@@ -176,7 +188,7 @@ impl Allocator {
 
     /// A rounding of sums of at most `bound`, for `steps` blocks of `batch` rows.
     fn rounding(&mut self, steps: usize, batch: usize, shape: RoundingShape) -> Result<Rounding, CircuitError> {
-        let RoundingShape { columns, shift, width, offset, bound, start } = shape;
+        let RoundingShape { columns, shift, width, offset, bound } = shape;
         // |high − middle| ≤ (bound / 2^f + 1 + offset) / 2^width + 1.
         let middle = (((bound >> shift) + 1 + u128::from(offset)) >> width) as u64 + 1;
         let bits = u64::BITS - (2 * middle).leading_zeros();
@@ -191,12 +203,12 @@ impl Allocator {
         let len = steps * alignment;
         let remainder = self.limbs(shift, len, alignment);
         let low = self.limbs(width, len, alignment);
-        let (in_range, top, value) = (self.free(len, alignment), self.free(len, alignment), self.free(len, alignment));
+        let (in_range, top) = (self.free(len, alignment), self.free(len, alignment));
         let table = Table::Saturation { bits, middle, top: (1 << width) - 1 };
         let high = self.looked_up(table, len, alignment);
         let lookup = self.lookups.last_mut().expect("the high part was looked up last");
         lookup.1.extend([in_range.offset, top.offset]);
-        Ok(Rounding { columns, shift, width, offset, middle, remainder, low, high, in_range, top, value, start })
+        Ok(Rounding { shift, width, offset, middle, remainder, low, high, in_range, top })
     }
 
     /// The offsets of all columns and tables, the looked-up end, and the whole end.
@@ -232,6 +244,13 @@ impl Layout {
     pub(super) fn new(plan: &TrainingPlan, used: usize, clip: Option<&Clip>) -> Result<Self, CircuitError> {
         let (steps, batch) = (plan.steps(), plan.batch());
         let per_step: usize = plan.shape().layers().map(|l| l.rows() << bits_for(l.outputs)).sum();
+        // Every change takes two columns at least.
+        let least = per_step.saturating_mul(2 * steps);
+        let max = 1usize << MAX_VARIABLES;
+        if least > max {
+            let (value, max) = (least as i128, max as i128);
+            return Err(CircuitError::OutOfRange { field: "committed entries", value, min: 1, max });
+        }
         // Tables an eighth of what is looked up cost little; more bits a limb save columns.
         let limb = (per_step * steps * 3).ilog2().saturating_sub(3).clamp(8, 16);
         let mut place = Allocator { limb, tables: Vec::new(), columns: Vec::new(), lookups: Vec::new() };
@@ -247,17 +266,17 @@ impl Layout {
             let signed = (format.activation_bits, 1u64 << (format.activation_bits - 1));
             let (width, offset) = if hidden { (format.activation_bits - 1, 0) } else { signed };
             let shift = plan.forward_shift(layer);
-            let shape = RoundingShape { columns: output_bits, shift, width, offset, bound, start: roundings };
-            let forward = place.rounding(steps, batch, shape)?;
+            let shape = RoundingShape { columns: output_bits, shift, width, offset, bound };
+            let rounding = place.rounding(steps, batch, shape)?;
+            let forward = Forward { rounding, value: place.free(entries, batch << output_bits), start: roundings };
             roundings += entries;
             let backward = if hidden {
                 let next = plan.shape().layers().nth(layer.index + 1).expect("a hidden layer has a next");
                 let bound = next.outputs as u128 * plan.error_bound() * plan.weight_bound(next);
                 let (width, offset) = signed;
                 let shift = plan.backward_shift();
-                let shape = RoundingShape { columns: output_bits, shift, width, offset, bound, start: roundings };
+                let shape = RoundingShape { columns: output_bits, shift, width, offset, bound };
                 let rounding = place.rounding(steps, batch, shape)?;
-                roundings += entries;
                 let mut free = || place.free(entries, batch << output_bits);
                 let relu = Relu { on: free(), inverse: free(), error: free(), start: relus };
                 relus += entries;
@@ -281,12 +300,16 @@ impl Layout {
             layers.push(LayerColumns { layer, output_bits, input_bits, forward, backward, changes });
         }
         let (input_bits, target_bits) = (bits_for(plan.shape().inputs()), bits_for(plan.shape().outputs()));
-        let inputs = place.range(8, used << input_bits, 1 << input_bits);
+        let inputs = place.range(BYTE, used << input_bits, 1 << input_bits);
         let targets = place.range(1, used << target_bits, 1 << target_bits);
         let data = DataColumns { inputs, input_bits, targets, target_bits };
         let clip = clip.map(|clip| clip_columns(plan, clip, per_step, &mut place)).transpose()?;
 
         let (columns, tables, looked_up, end) = place.place();
+        if end + BLINDING > max {
+            let (value, max) = ((end + BLINDING) as i128, max as i128);
+            return Err(CircuitError::OutOfRange { field: "committed entries", value, min: 1, max });
+        }
         let mut layout = Self {
             variables: (end + BLINDING).next_power_of_two().trailing_zeros().max(MIN_VARIABLES as u32) as usize,
             blinding: end,
@@ -314,7 +337,8 @@ impl Layout {
     /// Calls `f` with every column.
     fn visit(&mut self, f: &mut impl FnMut(&mut Column)) {
         for columns in &mut self.layers {
-            visit_rounding(&mut columns.forward, f);
+            visit_rounding(&mut columns.forward.rounding, f);
+            f(&mut columns.forward.value);
             if let Some((rounding, relu)) = &mut columns.backward {
                 visit_rounding(rounding, f);
                 [&mut relu.on, &mut relu.inverse, &mut relu.error].into_iter().for_each(&mut *f);
@@ -365,9 +389,9 @@ fn clip_columns(
         magnitude: place.limbs(magnitude_bits, parameters, 1),
         remainder: place.limbs(Clip::SCALE_BITS, parameters, 1),
         negative: place.range(1, parameters, 1),
-        scale: place.limbs(scale_bits, 1, 1),
-        scale_slack: place.limbs(scale_bits, 1, 1),
-        norm_slack: place.limbs(norm_bits, 1, 1),
+        scale: place.split(scale_bits, BYTE, 1, 1),
+        scale_slack: place.split(scale_bits, BYTE, 1, 1),
+        norm_slack: place.split(norm_bits, BYTE, 1, 1),
         bits: bits_for(parameters),
     })
 }
@@ -384,5 +408,5 @@ fn visit_limbs(limbs: &mut Limbs, f: &mut impl FnMut(&mut Column)) {
 fn visit_rounding(rounding: &mut Rounding, f: &mut impl FnMut(&mut Column)) {
     visit_limbs(&mut rounding.remainder, f);
     visit_limbs(&mut rounding.low, f);
-    [&mut rounding.high, &mut rounding.in_range, &mut rounding.top, &mut rounding.value].into_iter().for_each(f);
+    [&mut rounding.high, &mut rounding.in_range, &mut rounding.top].into_iter().for_each(f);
 }

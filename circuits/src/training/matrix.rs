@@ -44,7 +44,7 @@ impl View {
                 Some((_, relu)) => entries(relu.error).to_vec(),
                 None => {
                     let one = Base::from_u64(1 << format.activation_fraction);
-                    let offset = Base::from_u64(columns.forward.offset);
+                    let offset = Base::from_u64(columns.forward.rounding.offset);
                     let targets = entries(data.targets);
                     let width = 1 << columns.output_bits;
                     let rows = entries(columns.forward.value).chunks_exact(width).zip(&relation.gather);

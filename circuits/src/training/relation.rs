@@ -5,7 +5,7 @@ use nexus_zk::{Base, Ext, ZkError};
 use p3_field::{Algebra, PrimeCharacteristicRing};
 
 use super::data::{PACKED, entries};
-use super::layout::{Column, LayerColumns, Layout, Limbs, Relu, Rounding, bits_for};
+use super::layout::{Column, Forward, LayerColumns, Layout, Limbs, Relu, Rounding, bits_for};
 use super::matrix::{View, fold_columns, fold_rows};
 use crate::CircuitError;
 use crate::reference::{Clip, FixedPoint, Schedule, TrainingPlan, Weights};
@@ -142,7 +142,7 @@ impl Relation {
         weights[columns.layer.outputs..].fill(Ext::ZERO);
         let rows = self.example_weights(tau, beta);
         functional.push(Term::Outer { offset: self.layout.data.targets.offset, rows, columns: weights });
-        (functional, -Ext::from_u64(columns.forward.offset) * self.steps_in(tau))
+        (functional, -Ext::from_u64(columns.forward.rounding.offset) * self.steps_in(tau))
     }
 
     /// The weights before each step, `W(tau, kappa, iota)`, of the first `rows` rows: the start minus earlier changes.
@@ -209,18 +209,22 @@ impl Relation {
         (functional, constant)
     }
 
-    fn roundings(&self) -> impl Iterator<Item = &Rounding> {
-        self.layout.layers.iter().flat_map(|layer| {
-            std::iter::once(&layer.forward).chain(layer.backward.as_ref().map(|(rounding, _)| rounding))
-        })
+    fn relus(&self) -> impl Iterator<Item = (&Forward, &Rounding, &Relu)> {
+        let hidden = self.layout.layers.iter().filter_map(|layer| Some((&layer.forward, layer.backward.as_ref()?)));
+        hidden.map(|(forward, (backward, relu))| (forward, backward, relu))
     }
+}
 
-    fn relus(&self) -> impl Iterator<Item = (&Rounding, &Rounding, &Relu)> {
-        self.layout
-            .layers
-            .iter()
-            .filter_map(|layer| layer.backward.as_ref().map(|(backward, relu)| (&layer.forward, backward, relu)))
-    }
+/// Writes a column into a stack of columns, from `start` on.
+fn fill(stack: &mut [Ext], start: usize, vector: &[Base], column: Column) {
+    let source = &vector[column.offset..][..column.len];
+    stack[start..].iter_mut().zip(source).for_each(|(slot, &entry)| *slot = Ext::from(entry));
+}
+
+/// As [`fill`], of numbers in limbs.
+fn fill_limbs(stack: &mut [Ext], start: usize, vector: &[Base], limbs: &Limbs) {
+    let len = limbs.columns[0].0.len;
+    stack[start..][..len].iter_mut().enumerate().for_each(|(i, slot)| *slot = Ext::from(number(vector, limbs, i)));
 }
 
 /// Adds `scale·column` where the column is part of a longer stack, from `start` on.
@@ -324,10 +328,11 @@ struct ReluSummand {
     theta: Ext,
 }
 
-impl Summand<5> for ReluSummand {
-    const DEGREE: usize = 2;
-    fn evaluate<A: Algebra<Ext> + Copy>(&self, [on, inverse, value, error, back]: [A; 5]) -> A {
-        on - value * inverse + ((A::ONE - on) * value + (error - on * back) * self.theta) * self.theta
+impl Summand<7> for ReluSummand {
+    const DEGREE: usize = 3;
+    fn evaluate<A: Algebra<Ext> + Copy>(&self, [on, inverse, value, error, in_range, low, top]: [A; 7]) -> A {
+        let back = error - on * (in_range * low + top);
+        on - value * inverse + ((A::ONE - on) * value + back * self.theta) * self.theta
     }
 }
 
@@ -355,33 +360,29 @@ impl Summand<1> for SquareSummand {
 impl Relation {
     fn prove_roundings(&self, vector: &[Base], prover: &mut Prover<'_>) {
         let point = prover.challenges(bits_for(self.layout.roundings));
-        let table = |column: &dyn Fn(&Rounding, usize) -> Base| {
-            let mut table = vec![Ext::ZERO; 1 << point.len()];
-            for rounding in self.roundings() {
-                for i in 0..rounding.value.len {
-                    table[rounding.start + i] = Ext::from(column(rounding, i));
-                }
+        let mut tables: [Vec<Ext>; 4] = std::array::from_fn(|_| vec![Ext::ZERO; 1 << point.len()]);
+        for columns in &self.layout.layers {
+            let Forward { rounding, value, start } = &columns.forward;
+            for (table, column) in [(0, *value), (1, rounding.in_range), (3, rounding.top)] {
+                fill(&mut tables[table], *start, vector, column);
             }
-            table
-        };
-        let value = table(&|rounding, i| vector[rounding.value.offset + i]);
-        let in_range = table(&|rounding, i| vector[rounding.in_range.offset + i]);
-        let low = table(&|rounding, i| number(vector, &rounding.low, i));
-        let top = table(&|rounding, i| vector[rounding.top.offset + i]);
-        let (_, values) = sumcheck::prove(prover, [value, in_range, low, top], &point, &RoundingSummand);
+            fill_limbs(&mut tables[2], *start, vector, &rounding.low);
+        }
+        let (_, values) = sumcheck::prove(prover, tables, &point, &RoundingSummand);
         values.into_iter().for_each(|value| prover.send(value));
     }
 
     fn verify_roundings(&self, verifier: &mut Verifier) -> Result<(), ZkError> {
         let bits = bits_for(self.layout.roundings);
         let point = verifier.challenges(bits);
-        let (at, last) = sumcheck::verify(verifier, Affine::default(), &point, bits, 2)?;
+        let (at, last) = sumcheck::verify(verifier, Affine::default(), &point, bits, RoundingSummand::DEGREE)?;
         let mut functionals = [const { Functional::new() }; 4];
-        for rounding in self.roundings() {
-            stacked(&mut functionals[0], rounding.value, rounding.start, &at, Ext::ONE);
-            stacked(&mut functionals[1], rounding.in_range, rounding.start, &at, Ext::ONE);
-            stacked_limbs(&mut functionals[2], &rounding.low, rounding.start, &at);
-            stacked(&mut functionals[3], rounding.top, rounding.start, &at, Ext::ONE);
+        for columns in &self.layout.layers {
+            let Forward { rounding, value, start } = &columns.forward;
+            for (functional, column) in [(0, *value), (1, rounding.in_range), (3, rounding.top)] {
+                stacked(&mut functionals[functional], column, *start, &at, Ext::ONE);
+            }
+            stacked_limbs(&mut functionals[2], &rounding.low, *start, &at);
         }
         let [value, in_range, low, top] = functionals.map(|functional| claimed(verifier, (functional, Ext::ZERO)));
         let rest = value? - &top? - &last;
@@ -389,50 +390,60 @@ impl Relation {
     }
 }
 
-/// `on = [value ≥ 1]` by the value's inverse, and errors only where it is on.
+/// `on = [value ≥ 1]` by the value's inverse, and errors, rounded on their way back, only where it is on.
 impl Relation {
     fn prove_relus(&self, vector: &[Base], prover: &mut Prover<'_>) {
         let point = prover.challenges(bits_for(self.layout.relus));
         let theta = prover.challenge();
         let offset = self.error_offset();
-        let mut tables: [Vec<Ext>; 5] = std::array::from_fn(|_| vec![Ext::ZERO; 1 << point.len()]);
+        let mut tables: [Vec<Ext>; 7] = std::array::from_fn(|_| vec![Ext::ZERO; 1 << point.len()]);
         for (forward, backward, relu) in self.relus() {
-            let columns = [relu.on, relu.inverse, forward.value, relu.error, backward.value];
+            let columns = [relu.on, relu.inverse, forward.value, relu.error, backward.in_range];
             for (table, column) in tables.iter_mut().zip(columns) {
-                let source = &vector[column.offset..][..column.len];
-                table[relu.start..].iter_mut().zip(source).for_each(|(slot, &entry)| *slot = Ext::from(entry));
+                fill(table, relu.start, vector, column);
             }
-            // Beyond the stack nothing comes back either: an offset of zero, not of the middle.
-            tables[4][relu.start..][..backward.value.len].iter_mut().for_each(|slot| *slot -= offset);
+            fill_limbs(&mut tables[5], relu.start, vector, &backward.low);
+            fill(&mut tables[6], relu.start, vector, backward.top);
+            tables[6][relu.start..][..backward.top.len].iter_mut().for_each(|slot| *slot -= offset);
         }
         let (_, values) = sumcheck::prove(prover, tables, &point, &ReluSummand { theta });
         values.into_iter().for_each(|value| prover.send(value));
+        prover.send(values[4] * values[5]);
     }
 
     fn verify_relus(&self, verifier: &mut Verifier) -> Result<(), ZkError> {
         let bits = bits_for(self.layout.relus);
         let point = verifier.challenges(bits);
         let theta = verifier.challenge();
-        let (at, last) = sumcheck::verify(verifier, Affine::default(), &point, bits, 2)?;
-        let mut functionals = [const { Functional::new() }; 5];
+        let (at, last) = sumcheck::verify(verifier, Affine::default(), &point, bits, ReluSummand::DEGREE)?;
+        let mut functionals = [const { Functional::new() }; 7];
         for (forward, backward, relu) in self.relus() {
-            let columns = [relu.on, relu.inverse, forward.value, relu.error, backward.value];
+            let columns = [relu.on, relu.inverse, forward.value, relu.error, backward.in_range];
             for (functional, column) in functionals.iter_mut().zip(columns) {
                 stacked(functional, column, relu.start, &at, Ext::ONE);
             }
+            stacked_limbs(&mut functionals[5], &backward.low, relu.start, &at);
+            stacked(&mut functionals[6], backward.top, relu.start, &at, Ext::ONE);
         }
-        let constants =
-            [Ext::ZERO, Ext::ZERO, Ext::ZERO, Ext::ZERO, -self.error_offset() * eq_prefix(&at, self.layout.relus)];
-        let mut values = Vec::new();
+        let mut constants = [Ext::ZERO; 7];
+        constants[6] = -self.error_offset() * eq_prefix(&at, self.layout.relus);
+        let mut values = Vec::with_capacity(7);
         for claim in functionals.into_iter().zip(constants) {
             values.push(claimed(verifier, claim)?);
         }
-        let [on, inverse, value, error, back]: [Affine; 5] = values.try_into().expect("as many values as functionals");
+        let [on, inverse, value, error, in_range, low, top]: [Affine; 7] =
+            values.try_into().expect("as many values as functionals");
+        let inner = verifier.receive()?;
+        let product = vec![(Ext::ONE, in_range, low)];
+        verifier.assert_products("a rounded error", product, inner.clone().scaled(-Ext::ONE))?;
         let mut rest = on.clone() - &last;
         rest.add_scaled(&value, theta);
         rest.add_scaled(&error, theta.square());
-        let products =
-            vec![(-Ext::ONE, value.clone(), inverse), (-theta, on.clone(), value), (-theta.square(), on, back)];
+        let products = vec![
+            (-Ext::ONE, value.clone(), inverse),
+            (-theta, on.clone(), value),
+            (-theta.square(), on, inner + &top),
+        ];
         verifier.assert_products("a ReLU", products, rest)
     }
 
@@ -483,7 +494,7 @@ impl Relation {
         let rows = columns.layer.rows();
 
         let [tau, beta, iota] = [steps, batch, columns.output_bits].map(|bits| verifier.challenges(bits));
-        let sums = self.rounded_sums(&columns.forward, &tau, &[&beta[..], &iota].concat());
+        let sums = self.rounded_sums(&columns.forward.rounding, &tau, &[&beta[..], &iota].concat());
         product(verifier, "a forward product", sums, &tau, columns.input_bits, |step, kappa| {
             [self.inputs(columns, step, &beta, kappa), self.weights(columns, step, kappa, &iota, rows)]
         })?;

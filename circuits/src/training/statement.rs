@@ -13,7 +13,11 @@ const OPENING_BITS: usize = 129;
 ///
 /// "I know examples that are committed to in `data`, such that `plan.steps()` steps of fixed-point SGD v1 from `start` in
 /// the order of the schedule give some model, and (where there is a clip) an update of it within the bound." The model
-/// and the update stay private: the proof binds its maker to them, and shows them to nobody.
+/// and the update stay private: the proof binds its maker to them, and shows them to nobody. The clip's scale is the
+/// prover's choice below the greatest, so "an update within the bound" is not "the greatest such update".
+///
+/// Whoever verifies proofs of several rounds checks once, by [`DataCommitment::verify`], that the data's copies are equal;
+/// a proof of one round speaks of its own copy alone.
 #[derive(Clone, Debug)]
 pub struct Statement {
     data: DataCommitment,
@@ -30,7 +34,8 @@ impl Statement {
     ///
     /// # Errors
     /// [`TrainingError::Refused`] if the start model or the clip does not fit the plan, or a sum could wrap;
-    /// [`TrainingError::Mismatch`] if the data has other features, [`TrainingError::OutOfRange`] for a round beyond the data's.
+    /// [`TrainingError::Mismatch`] if the data has other features, [`TrainingError::OutOfRange`] for a
+    /// round beyond the data's, and more than 256 classes.
     pub fn new(
         plan: TrainingPlan,
         start: Weights,
@@ -40,6 +45,10 @@ impl Statement {
         clip: Option<Clip>,
     ) -> Result<Self, TrainingError> {
         let shape = plan.shape();
+        // Inputs and the label are packed as bytes.
+        if shape.outputs() > 256 {
+            return Err(TrainingError::OutOfRange { field: "classes", value: shape.outputs(), min: 1, max: 256 });
+        }
         let same = |what, expected, got| {
             if expected == got { Ok(()) } else { Err(TrainingError::Mismatch { what, expected, got }) }
         };

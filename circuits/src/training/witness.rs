@@ -79,9 +79,7 @@ impl Scribe<'_> {
         let top = if high > rounding.middle as i64 { (1 << rounding.width) - 1 } else { 0 };
         self.write(rounding.in_range, i, in_range.into());
         self.write(rounding.top, i, top);
-        let rounded = if in_range { low } else { top };
-        self.write(rounding.value, i, rounded);
-        rounded
+        if in_range { low } else { top }
     }
 
     /// Calls `f` with the position of each entry of this step's batch, padded ones included, and its sum.
@@ -139,7 +137,8 @@ impl Observer for Scribe<'_> {
         let relation = self.relation;
         let columns = &relation.layout.layers[layer.index];
         self.entries(layer.outputs, columns.output_bits, sums, |scribe, i, z| {
-            let value = scribe.round(&columns.forward, i, z);
+            let value = scribe.round(&columns.forward.rounding, i, z);
+            scribe.write(columns.forward.value, i, value);
             if let Some((_, relu)) = &columns.backward {
                 scribe.write(relu.on, i, u64::from(value > 0));
             }

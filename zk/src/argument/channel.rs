@@ -48,10 +48,6 @@ impl<'a> Prover<'a> {
         self.transcript.challenges(count)
     }
 
-    pub(super) const fn transcript(&mut self) -> &mut Transcript {
-        self.transcript
-    }
-
     pub(super) fn messages(&self) -> &[Ext] {
         &self.messages
     }
@@ -183,10 +179,6 @@ impl Verifier {
     /// Demands that a functional of a registered commitment, given by all its coefficients, has a value.
     pub fn claim_registered(&mut self, commitment: usize, coefficients: Vec<Ext>, value: Affine) {
         self.relations.registered.push((commitment, coefficients, value));
-    }
-
-    pub(super) const fn is_masked(&self) -> bool {
-        self.masked
     }
 
     /// How many pads were used.

@@ -222,7 +222,8 @@ fn report<P: MultilinearPcs>(argument: &impl Argument, security: &Security, pcs:
     let mut report = SecurityReport::new();
     // A round of degree three, and a random combination of so many, each miss with at most this over the field's order.
     let Counts { messages, combined, .. } = count(argument).unwrap_or_default();
-    let bits = |errors: usize| EXTENSION_BITS - (errors.max(1) as f64).log2();
+    // Until it is opened the commitment binds to a list of vectors, each of which has its chance.
+    let bits = |errors: usize| EXTENSION_BITS - (errors.max(1) as f64).log2() - pcs.security().candidates();
     report.push("interaction", "sumcheck rounds", bits(MAX_DEGREE * messages));
     report.push("interaction", "random combinations", bits(combined));
     // A fingerprint of at most three columns for every leaf.

@@ -116,14 +116,26 @@ fn derive<C>(
     configure: impl Fn(usize) -> Option<(C, PcsSecurity)>,
 ) -> Result<(C, PcsSecurity), PcsError> {
     // No term can reach more bits than the field has.
-    let top = bits.min(FIELD_BITS as usize) + 64;
-    let levels = (bits / 2).max(work + 1)..top;
-    let mut reached = 0;
-    for (config, security) in levels.filter_map(configure) {
-        if security.bits() >= bits as f64 {
-            return Ok((config, security));
+    let (least, top) = ((bits / 2).max(work + 1), bits.min(FIELD_BITS as usize) + 64);
+    // More bits asked of every term give more in all, so the first level that is enough is found by halving; where there
+    // is no configuration at all, the search goes on one by one.
+    let (mut low, mut high) = (least, top);
+    while low < high {
+        let middle = low.midpoint(high);
+        if configure(middle).is_some_and(|(_, security)| security.bits() < bits as f64) {
+            low = middle + 1;
+        } else {
+            high = middle;
         }
-        reached = reached.max(security.bits().max(0.0) as usize);
+    }
+    let mut reached = 0;
+    for start in [low, least] {
+        for (config, security) in (start..top).filter_map(&configure) {
+            if security.bits() >= bits as f64 {
+                return Ok((config, security));
+            }
+            reached = reached.max(security.bits().max(0.0) as usize);
+        }
     }
     Err(PcsError::Insecure { variables, expected: bits, reached })
 }
