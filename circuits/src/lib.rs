@@ -26,12 +26,12 @@
 //! | module | what |
 //! |---|---|
 //! | [`mod@reference`] | "fixed-point SGD v1": dense layers and ReLU, mean squared error, and the clip, in plain integers |
+//! | [`training`] | proofs of it: T steps and the clip in one, about data registered once, in zero knowledge |
 //!
 //! # Not provided yet
 //!
-//! No circuit and no proof: the training proof, `UpdateBound`, `Inference`, `SemanticSimilarity` and
-//! `DataMembership` are designed and not built. Softmax cross-entropy and convolutions come with the
-//! training proof.
+//! Softmax cross-entropy and convolutions in the training proof; `UpdateBound`, `Inference`, `SemanticSimilarity` and
+//! `DataMembership`, which are designed and not built.
 
 mod error;
 pub mod reference;

@@ -1,4 +1,66 @@
-//! Proof of training.
+//! Proof of training: T steps of fixed-point SGD v1, and the clip of the update, in one proof.
+//!
+//! ```
+//! use nexus_circuits::reference::{Clip, Examples, FixedPoint, Integers, Schedule, Shape, TrainingPlan, Weights};
+//! use nexus_circuits::training::{DataCommitment, Proof, Statement};
+//! use rand_chacha::ChaCha20Rng;
+//! use rand_core::SeedableRng;
+//!
+//! // A fixed seed is for examples only: whoever knows it sees through commitments and proofs.
+//! let mut rng = ChaCha20Rng::from_seed([1; 32]);
+//! let (inputs, labels) = ([200, 10, 20, 220], [0, 1]);
+//! let examples = Examples::new(&inputs, &labels, 2)?;
+//!
+//! // Once: commit to the examples, for two rounds.
+//! let (data, mut secret, registration) = DataCommitment::new(examples, 2, b"session", &mut rng)?;
+//! data.verify(&registration, b"session")?;
+//!
+//! // Each round: four steps from a public model, in an order that nobody chose, the update clipped to norm 1000.
+//! let shape = Shape::new(&[2, 3, 2])?;
+//! let plan = TrainingPlan::new(shape.clone(), FixedPoint::V1, 2, 4, 1)?;
+//! let clip = Clip::new(1_000, 4, shape.parameters())?;
+//! let seed = Schedule::seed(&[7; 32], &data.digest(), 5, 0);
+//! let statement = Statement::new(plan, Weights::zeros(&shape), data, 0, seed, Some(clip))?;
+//!
+//! let (proof, trained) = Proof::new(&statement, &mut secret, examples, Integers, b"session", &mut rng)?;
+//! proof.verify(&statement, b"session")?;
+//! assert!(trained.update.is_some(), "the update stays with its owner");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The relation
+//!
+//! One committed vector holds, for all steps: the examples used, each once; for every weight and step its change and the
+//! remainder of its gradient; for every activation and error the parts of its rounding; and the clipped update. Sums of
+//! products are not committed: they are linear in these. Each line is shown for all steps and entries at once.
+//!
+//! | what | how |
+//! |---|---|
+//! | `z = 2^f·(2^b·(high − middle) + low − offset) + remainder − 2^(f−1)` for the sums `z` of a layer's products | Thaler's sumcheck over step and inner index, at a random point |
+//! | `low ∈ [0, 2^b)`, `remainder ∈ [0, 2^f)`, limb by limb; `(high, in_range, top)` in a table | look-ups |
+//! | `value = in_range·low + top`: the rounded value, or the nearest bound | sumcheck |
+//! | `on = value·inverse`, `(1 − on)·value = 0`: a ReLU is on where its value is not zero | sumcheck |
+//! | errors are what was rounded on the way back, times `on`; behind the last layer, outputs minus targets | sumcheck; linear |
+//! | `dW = 2^s·change + remainder − 2^(s−1)`, and a step's weights are the start minus all earlier changes | Thaler's sumcheck; linear |
+//! | inputs are bytes, targets are bits that sum to one, and packed they are the registered examples | look-ups; a random functional |
+//! | `c·(W_T − W_0) = ±(2^g·\|x\| + ρ)`, `‖x‖² + slack = C²`, `c + slack = 2^(g−d)` | sumchecks, look-ups |
+//!
+//! Why these equations of field elements are equations of integers: every column is looked up in a range, so both sides of
+//! every line are integers whose magnitude follows from the dimensions alone, and a [`Statement`] is refused where one could
+//! reach `p/2` (or, for the norm, `p`). Rounding then has one solution, as `remainder` and `low` are below their powers of
+//! two; the weights' bound follows step by step from the true quotients. Entries beyond a network's widths hold the
+//! rounding of zero: they start at zero, and no product takes them.
+//!
+//! # What is public and what stays private
+//!
+//! Public: the network's widths, batch, steps, rate and widths of integers, how many examples are registered, the start
+//! model, the schedule, the clip's bound. Private: the examples, every intermediate value, the trained model, the update
+//! and its scale. A [`TransparentProof`] is sound, and hides none of that from whoever tries.
+//!
+//! # Not provided yet
+//!
+//! Softmax cross-entropy, convolutions, private start models, a commitment to the end model or the update that something
+//! else can open, and clipping per example. Nothing yet binds a message that is sent, masked, to the proven update.
 
 mod data;
 mod error;
@@ -15,174 +77,4 @@ pub use proof::{Proof, Trained, TransparentProof};
 pub use statement::Statement;
 
 #[cfg(test)]
-mod tests {
-    use nexus_zk::Base;
-    use nexus_zk::argument::check;
-    use p3_field::PrimeCharacteristicRing;
-    use rand_core::SeedableRng;
-
-    use super::layout::{Column, Limbs, Rounding};
-    use super::relation::Relation;
-    use super::witness::Witness;
-    use super::{DataCommitment, Proof, Statement, TransparentProof};
-    use crate::reference::{Clip, Examples, FixedPoint, Integers, Schedule, Sgd, Shape, TrainingPlan, Weights};
-
-    fn run(shape: &str, batch: usize, steps: usize, rate: i32, clip: bool) -> (Relation, Witness, Vec<Base>) {
-        let shape: Shape = shape.parse().unwrap();
-        let (features, classes) = (shape.inputs(), shape.outputs());
-        let count = 7;
-        let inputs: Vec<u8> = (0..count * features).map(|i| (i * 37 % 256) as u8).collect();
-        let labels: Vec<u8> = (0..count).map(|i| (i % classes) as u8).collect();
-        let examples = Examples::new(&inputs, &labels, features).unwrap();
-        let plan = TrainingPlan::new(shape.clone(), FixedPoint::V1, batch, steps, rate).unwrap();
-        let schedule = Schedule::new([7; 32], examples.len(), batch, steps).unwrap();
-        let start: Vec<i32> = (0..shape.parameters()).map(|i| (i as i32 * 792_319 % 4_000_000) - 2_000_000).collect();
-        let start = Weights::new(&shape, start, FixedPoint::V1).unwrap();
-        let clip = clip.then(|| Clip::new(20_000, 4, shape.parameters()).unwrap());
-        let relation = Relation::new(plan.clone(), start.clone(), clip, count, &schedule).unwrap();
-        let witness = Witness::new(&relation, examples, &schedule, Integers).unwrap();
-        assert_eq!(witness.trained, Sgd::new(plan, Integers).train(&start, examples, &schedule).unwrap());
-        let mut registered = Vec::new();
-        for (row, &label) in inputs.chunks_exact(features).zip(&labels) {
-            let bytes: Vec<u8> = row.iter().copied().chain([label]).collect();
-            registered.extend(bytes.chunks(7).map(|chunk| {
-                chunk.iter().rev().fold(Base::ZERO, |word, &byte| word * Base::from_u16(256) + Base::from_u8(byte))
-            }));
-        }
-        (relation, witness, registered)
-    }
-
-    #[test]
-    fn honest_training_satisfies_the_relation() {
-        for (shape, batch, steps, rate, clip) in [
-            ("3-2", 2, 1, 3, false),
-            ("3-2", 2, 3, 3, true),
-            ("4-3-2", 2, 1, 3, false),
-            ("5-4-2", 4, 3, 2, true),
-            ("6-5-4-3", 2, 5, 1, true),
-        ] {
-            let (relation, witness, registered) = run(shape, batch, steps, rate, clip);
-            println!("{shape}: 2^{} entries", relation.layout.variables);
-            assert_eq!(check(&relation, &witness.vector, &[&registered]), Ok(()), "{shape}");
-        }
-    }
-
-    #[test]
-    fn a_proof_of_training_holds_for_its_statement() {
-        let mut rng = rand_chacha::ChaCha20Rng::from_seed([1; 32]);
-        let shape: Shape = "5-4-3".parse().unwrap();
-        let inputs: Vec<u8> = (0..9 * 5).map(|i| (i * 37 % 256) as u8).collect();
-        let labels: Vec<u8> = (0..9).map(|i| (i % 3) as u8).collect();
-        let examples = Examples::new(&inputs, &labels, 5).unwrap();
-        let (data, mut secret, proof) = DataCommitment::new(examples, 3, b"session", &mut rng).unwrap();
-        data.verify(&proof, b"session").unwrap();
-        let plan = TrainingPlan::new(shape.clone(), FixedPoint::V1, 4, 3, 2).unwrap();
-        let start: Vec<i32> = (0..shape.parameters()).map(|i| (i as i32 * 792_319 % 4_000_000) - 2_000_000).collect();
-        let start = Weights::new(&shape, start, FixedPoint::V1).unwrap();
-        let clip = Clip::new(20_000, 4, shape.parameters()).unwrap();
-        let statement =
-            |round| Statement::new(plan.clone(), start.clone(), data.clone(), round, [5; 32], Some(clip)).unwrap();
-        let (transparent, trained) =
-            TransparentProof::new(&statement(0), &mut secret, examples, Integers, b"session", &mut rng).unwrap();
-        transparent.verify(&statement(0), b"session").unwrap();
-        let (proof, again) = Proof::new(&statement(1), &mut secret, examples, Integers, b"session", &mut rng).unwrap();
-        assert_eq!(trained, again);
-        let proof = Proof::from_bytes(&proof.to_bytes()).unwrap();
-        proof.verify(&statement(1), b"session").unwrap();
-        assert!(proof.verify(&statement(2), b"session").is_err());
-        assert!(proof.verify(&statement(1), b"another").is_err());
-        println!("{}", statement(1).security_report().unwrap());
-        println!("{} bytes, transparent {}", proof.to_bytes().len(), transparent.to_bytes().len());
-    }
-
-    /// What an entry of the committed vector is.
-    fn name(relation: &Relation, entry: usize) -> String {
-        let layout = &relation.layout;
-        let within = |column: &Column| (column.offset..column.offset + column.len).contains(&entry);
-        let limbs = |limbs: &Limbs| limbs.columns.iter().any(|(column, _)| within(column));
-        let rounding = |name: &str, r: &Rounding| {
-            let columns = [("high", r.high), ("in range", r.in_range), ("top", r.top)];
-            let named = columns.iter().find(|(_, column)| within(column)).map(|(part, _)| format!("{name} {part}"));
-            named
-                .or_else(|| limbs(&r.remainder).then(|| format!("{name} remainder")))
-                .or_else(|| limbs(&r.low).then(|| format!("{name} low")))
-        };
-        for columns in &layout.layers {
-            if within(&columns.forward.value) {
-                return "forward value".into();
-            }
-            if let Some(found) = rounding("forward", &columns.forward.rounding) {
-                return found;
-            }
-            if let Some((backward, relu)) = &columns.backward {
-                let columns = [("on", relu.on), ("inverse", relu.inverse), ("error", relu.error)];
-                let named = columns.iter().find(|(_, column)| within(column)).map(|(part, _)| format!("relu {part}"));
-                if let Some(found) = rounding("backward", backward).or(named) {
-                    return found;
-                }
-            }
-            if columns.changes.iter().any(|(change, remainder)| limbs(change) || limbs(remainder)) {
-                return "change".into();
-            }
-        }
-        if within(&layout.data.inputs) {
-            return "input".into();
-        }
-        if within(&layout.data.targets) {
-            return "target".into();
-        }
-        if let Some(clip) = &layout.clip {
-            let parts = [&clip.magnitude, &clip.remainder, &clip.scale, &clip.scale_slack, &clip.norm_slack];
-            if parts.into_iter().any(limbs) {
-                return "clip".into();
-            }
-            if within(&clip.negative) {
-                return "negative".into();
-            }
-        }
-        "gap".into()
-    }
-
-    /// Each entry of the vector is changed up and down, multiplicities counted anew where the change stays in its table.
-    #[test]
-    fn every_entry_that_means_something_breaks_the_relation_when_it_is_changed() {
-        let (relation, witness, registered) = run("3-3-2", 2, 2, 1, true);
-        let (honest, layout) = (&witness.vector, &relation.layout);
-        let (_, relu) = layout.layers[0].backward.as_ref().unwrap();
-        let on = honest[relu.on.offset..][..relu.on.len].iter().filter(|&&entry| entry == Base::ONE).count();
-        assert!(on > 0 && on < relu.on.len, "both kinds of ReLU occur");
-        let clip = layout.clip.as_ref().unwrap();
-        // What may take any value: nothing is made of it.
-        let is_free = |entry: usize| {
-            let row = |column: &Column| entry - column.offset;
-            match name(&relation, entry).as_str() {
-                // Between columns, and multiplicities, which are counted anew.
-                "gap" => true,
-                // Beyond the features: the products take none of it.
-                "input" => row(&layout.data.inputs) % 4 == 3,
-                // The inverse of nothing.
-                "relu inverse" => honest[layout.layers[0].forward.value.offset + row(&relu.inverse)] == Base::ZERO,
-                // The sign of zero.
-                "negative" => {
-                    let zero = |limbs: &Limbs| {
-                        limbs.columns.iter().all(|(c, _)| honest[c.offset + row(&clip.negative)] == Base::ZERO)
-                    };
-                    zero(&clip.magnitude) && zero(&clip.remainder)
-                }
-                _ => false,
-            }
-        };
-        for entry in 0..layout.blinding {
-            for change in [Base::ONE, -Base::ONE] {
-                let mut vector = honest.clone();
-                vector[entry] += change;
-                let mut recounted = vector.clone();
-                let in_tables = layout.lookups.count(&mut recounted).is_ok();
-                let vector = if in_tables { recounted } else { vector };
-                let result = check(&relation, &vector, &[&registered]);
-                let expected = !is_free(entry) || !in_tables;
-                assert_eq!(result.is_err(), expected, "{} at {entry}: {result:?}", name(&relation, entry));
-            }
-        }
-    }
-}
+mod tests;

@@ -4,6 +4,8 @@ mod affine;
 mod channel;
 mod proof;
 mod tail;
+#[cfg(test)]
+mod tests;
 
 pub use affine::Affine;
 pub use channel::{Prover, Verifier};

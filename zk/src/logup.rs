@@ -18,7 +18,7 @@ use rayon::prelude::*;
 
 use crate::argument::{Affine, Prover, Verifier};
 use crate::multilinear::{Functional, PARALLEL, Term, eq_index, eq_prefix};
-use crate::sumcheck::{self, LANES, Packed, Summand, unpack};
+use crate::sumcheck::{self, LANES, Packed, Summand, place, unpack};
 use crate::{Base, Ext, ZkError};
 
 /// A public table, of rows `0 … 2^bits − 1`.
@@ -98,7 +98,7 @@ pub struct Lookup {
 pub struct Lookups {
     variables: usize,
     tables: Vec<(Table, usize)>,
-    lookups: Vec<Lookup>,
+    entries: Vec<Lookup>,
 }
 
 impl Lookups {
@@ -120,7 +120,7 @@ impl Lookups {
         parts.sort_unstable();
         assert!(parts.windows(2).all(|pair| pair[0].0 + pair[0].1 <= pair[1].0), "parts do not overlap");
         assert!(parts.last().is_none_or(|&(start, len)| start + len <= 1 << variables), "parts lie within");
-        Self { variables, tables, lookups }
+        Self { variables, tables, entries: lookups }
     }
 
     /// Counts what is looked up and writes the multiplicities into the vector.
@@ -130,7 +130,7 @@ impl Lookups {
     pub fn count(&self, vector: &mut [Base]) -> Result<(), ZkError> {
         for (index, &(table, offset)) in self.tables.iter().enumerate() {
             let mut counts = vec![0u64; 1 << table.bits()];
-            for lookup in self.lookups.iter().filter(|lookup| lookup.table == index) {
+            for lookup in self.entries.iter().filter(|lookup| lookup.table == index) {
                 let start = lookup.columns[0];
                 for (row, entry) in vector[start..][..lookup.rows].iter().enumerate() {
                     let value = entry.as_canonical_u64();
@@ -156,9 +156,7 @@ impl Lookups {
         let Some(Layer::Single { numerators: n, denominators: d }) = layers.pop() else {
             unreachable!("a layer of two fractions is not packed");
         };
-        for value in [n[0], n[1], d[0], d[1]] {
-            prover.send(value);
-        }
+        prover.send_all(&[n[0], n[1], d[0], d[1]]);
         let root = d[0] * d[1];
         prover.send(root);
         prover.send(root.inverse());
@@ -166,9 +164,7 @@ impl Lookups {
         while let Some(layer) = layers.pop() {
             let lambda = prover.challenge();
             let (challenges, values) = layer.prove(&point, lambda, prover);
-            for value in values {
-                prover.send(value);
-            }
+            prover.send_all(&values);
             point = [vec![prover.challenge()], challenges].concat();
         }
     }
@@ -219,9 +215,10 @@ impl Lookups {
         let powers = [gamma, gamma.square(), gamma.cube()];
         let set = |denominators: &mut [Packed], index: usize, value: Ext| {
             // Nothing was there but one.
-            denominators[index / LANES].add_assign_lane(index % LANES, value - Ext::ONE);
+            let (block, lane) = place(index, LANES);
+            denominators[block].add_assign_lane(lane, value - Ext::ONE);
         };
-        for lookup in &self.lookups {
+        for lookup in &self.entries {
             let (start, end) = (lookup.columns[0], lookup.columns[0] + lookup.rows);
             let base = alpha - Ext::from_usize(lookup.table);
             numerators[start..end].fill(Base::ONE);
@@ -229,7 +226,7 @@ impl Lookups {
                 let columns = lookup.columns.iter().zip(&powers);
                 base - columns.map(|(&column, &power)| power * vector[column + index - start]).sum::<Ext>()
             };
-            let (first, last) = (start.next_multiple_of(LANES).min(end), (end - end % LANES).max(start));
+            let (first, last) = (start.next_multiple_of(LANES).min(end), (end - place(end, LANES).1).max(start));
             if first >= last {
                 (start..end).for_each(|index| set(&mut denominators, index, single(index)));
                 continue;
@@ -277,7 +274,7 @@ impl Lookups {
         // A leaf is 0/1 where nothing stands.
         let (mut numerator, mut denominator) = (numerator, denominator - Ext::ONE);
         let (mut multiplicities, mut entries) = (Functional::new(), Functional::new());
-        for lookup in &self.lookups {
+        for lookup in &self.entries {
             let start = lookup.columns[0];
             let weight = interval(start, lookup.rows);
             numerator = numerator - weight;
@@ -328,10 +325,19 @@ fn receive_four(verifier: &mut Verifier) -> Result<[Affine; 4], ZkError> {
 /// Fractions of one layer of the tree.
 enum Layer {
     /// The lowest layer, whose numerators are in the base field.
-    Leaves { numerators: Vec<Base>, denominators: Vec<Packed> },
-    Packed { numerators: Vec<Packed>, denominators: Vec<Packed> },
+    Leaves {
+        numerators: Vec<Base>,
+        denominators: Vec<Packed>,
+    },
+    Packed {
+        numerators: Vec<Packed>,
+        denominators: Vec<Packed>,
+    },
     /// Too few to be packed.
-    Single { numerators: Vec<Ext>, denominators: Vec<Ext> },
+    Single {
+        numerators: Vec<Ext>,
+        denominators: Vec<Ext>,
+    },
 }
 
 type PackedBase = <Base as Field>::Packing;

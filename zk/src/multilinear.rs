@@ -5,7 +5,7 @@
 use p3_field::{PackedFieldExtension, PrimeCharacteristicRing};
 use rayon::prelude::*;
 
-use crate::sumcheck::{LANES, Packed, pack, unpack};
+use crate::sumcheck::{LANES, Packed, pack, place, unpack};
 use crate::{Base, Ext};
 
 /// Below this many entries a loop stays on one thread.
@@ -233,8 +233,8 @@ impl Coefficients {
         values
     }
 
-    pub(crate) fn into_packed(self) -> Vec<Packed> {
-        self.packed
+    pub(crate) fn packed(&self) -> &[Packed] {
+        &self.packed
     }
 
     /// Adds `scale·eq(point, ·)` from `offset` on.
@@ -275,7 +275,8 @@ impl Coefficients {
 
     fn add(&mut self, offset: usize, values: &[Ext]) {
         for (i, &value) in (offset..).zip(values) {
-            self.packed[i / LANES].add_assign_lane(i % LANES, value);
+            let (block, lane) = place(i, LANES);
+            self.packed[block].add_assign_lane(lane, value);
         }
     }
 }

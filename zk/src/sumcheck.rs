@@ -3,7 +3,7 @@
 //! The sum is `Σ_x eq(point, x')·f(t_1(x), …, t_N(x))`, where `x'` are the first `point.len()` variables and the others
 //! are summed plainly. In a variable with an equality factor the prover sends the *other* factor `h(X)`, which has
 //! the degree of `f`; the verifier's claim is `(1 − z)·h(0) + z·h(1)`, so `h(1)` follows from the claim and is not sent
-//! (Gruen 2024, "Some improvements for the PIOP for ZeroCheck", §3). In a plain variable it is `h(0) + h(1)`.
+//! (Gruen 2024, "Some improvements for the PIOP for `ZeroCheck`", §3). In a plain variable it is `h(0) + h(1)`.
 
 use p3_field::{Algebra, ExtensionField, Field, PackedFieldExtension, PackedValue, PrimeCharacteristicRing};
 use rayon::prelude::*;
@@ -17,6 +17,11 @@ pub const MAX_DEGREE: usize = 3;
 
 /// As many extension elements as the machine's vectors hold, coefficient by coefficient.
 pub(crate) type Packed = <Ext as ExtensionField<Base>>::ExtensionPacking;
+
+/// The [`Packed`] element and the lane in it of an entry.
+pub(crate) const fn place(index: usize, lanes: usize) -> (usize, usize) {
+    (index / lanes, index % lanes)
+}
 
 /// How many elements a [`Packed`] holds: one where the code was compiled without vectors.
 pub(crate) const LANES: usize = <<Base as Field>::Packing as PackedValue>::WIDTH;
@@ -146,7 +151,7 @@ impl<const N: usize> Rounds<Ext, N> {
 
 impl<A: Algebra<Ext> + Copy + Send + Sync, const N: usize> Rounds<A, N> {
     fn send(&mut self, sums: &Sums<Ext>, degree: usize, prover: &mut Prover<'_>) {
-        sums[..degree].iter().for_each(|&sum| prover.send(sum));
+        prover.send_all(&sums[..degree]);
         self.challenges.push(prover.challenge());
     }
 
@@ -182,7 +187,7 @@ impl<A: Algebra<Ext> + Copy + Send + Sync, const N: usize> Rounds<A, N> {
         }
         self.drop_weights();
         let weights = self.weights.as_deref();
-        let mut chunks: Vec<(Option<&[A]>, Vec<Quarters<'_, A>>)> = (0..quarter.div_ceil(CHUNK))
+        let mut chunks: Vec<Chunk<'_, A>> = (0..quarter.div_ceil(CHUNK))
             .map(|c| (weights.map(|weights| &weights[c * CHUNK..quarter.min((c + 1) * CHUNK)]), Vec::with_capacity(N)))
             .collect();
         for table in &mut self.tables {
@@ -194,7 +199,7 @@ impl<A: Algebra<Ext> + Copy + Send + Sync, const N: usize> Rounds<A, N> {
                 chunk.push(Quarters { low: [a, b], high: [c, d] });
             }
         }
-        let work = |(weights, mut quarters): (Option<&[A]>, Vec<Quarters<'_, A>>)| {
+        let work = |(weights, mut quarters): Chunk<'_, A>| {
             let quarters: &mut [Quarters<'_, A>; N] =
                 quarters.as_mut_slice().try_into().expect("a quarter of every table");
             let mut sums = [A::ZERO; MAX_DEGREE];
@@ -242,12 +247,15 @@ struct Quarters<'a, A> {
     high: [&'a [A]; 2],
 }
 
+/// The weights of a chunk, and its quarters of every table.
+type Chunk<'a, A> = (Option<&'a [A]>, Vec<Quarters<'a, A>>);
+
 fn add<A: PrimeCharacteristicRing + Copy>(a: Sums<A>, b: Sums<A>) -> Sums<A> {
     std::array::from_fn(|i| a[i] + b[i])
 }
 
 /// Adds the summand with the first variable at 0, 2 and 3 as far as its degree needs them.
-#[inline(always)]
+#[inline]
 fn add_term<A: Algebra<Ext> + Copy, S: Summand<N>, const N: usize>(
     sums: &mut Sums<A>,
     low: [A; N],
@@ -364,7 +372,7 @@ mod tests {
             let column = |c: usize| vector[16 * c..][..16].iter().map(|&v| Ext::from(v)).collect::<Vec<_>>();
             let point: Vec<Ext> = (0..self.weighed).map(|i| Ext::from_usize(5 + i)).collect();
             let (_, values) = prove(prover, [column(0), column(1), column(2)], &point, &Three);
-            values.into_iter().for_each(|value| prover.send(value));
+            prover.send_all(&values);
             prover.send(values[0] * values[1]);
         }
         fn verify(&self, verifier: &mut Verifier) -> Result<(), ZkError> {

@@ -22,9 +22,18 @@ impl Weights {
         if values.len() != shape.parameters() {
             return Err(CircuitError::Mismatch { what: "parameters", expected: shape.parameters(), got: values.len() });
         }
+        let weights = Self { shape: shape.clone(), values };
+        weights.validate(format).map(|()| weights)
+    }
+
+    /// Checks that every parameter fits `format.weight_bits`, as those do that training starts from.
+    ///
+    /// # Errors
+    /// [`CircuitError::OutOfRange`] if one does not.
+    pub fn validate(&self, format: FixedPoint) -> Result<(), CircuitError> {
         let limit = 1i64 << (format.validate()?.weight_bits - 1);
-        match values.iter().find(|&&value| !(-limit..limit).contains(&i64::from(value))) {
-            None => Ok(Self { shape: shape.clone(), values }),
+        match self.values.iter().find(|&&value| !(-limit..limit).contains(&i64::from(value))) {
+            None => Ok(()),
             Some(&value) => Err(CircuitError::OutOfRange {
                 field: "weight",
                 value: value.into(),

@@ -52,7 +52,7 @@ pub(super) struct Relu {
     pub(super) on: Column,
     pub(super) inverse: Column,
     pub(super) error: Column,
-    /// Where it lies among all ReLUs one after another.
+    /// Where it lies among all ReLU layers one after another.
     pub(super) start: usize,
 }
 
@@ -111,7 +111,7 @@ pub(super) struct Layout {
     pub(super) layers: Vec<LayerColumns>,
     pub(super) data: DataColumns,
     pub(super) clip: Option<ClipColumns>,
-    /// Entries of all forward roundings, and of all ReLUs, one after another.
+    /// Entries of all forward roundings, and of all ReLU layers, one after another.
     pub(super) roundings: usize,
     pub(super) relus: usize,
 }
@@ -187,8 +187,8 @@ impl Allocator {
     }
 
     /// A rounding of sums of at most `bound`, for `steps` blocks of `batch` rows.
-    fn rounding(&mut self, steps: usize, batch: usize, shape: RoundingShape) -> Result<Rounding, CircuitError> {
-        let RoundingShape { columns, shift, width, offset, bound } = shape;
+    fn rounding(&mut self, steps: usize, batch: usize, shape: &RoundingShape) -> Result<Rounding, CircuitError> {
+        let &RoundingShape { columns, shift, width, offset, bound } = shape;
         // |high − middle| ≤ (bound / 2^f + 1 + offset) / 2^width + 1.
         let middle = (((bound >> shift) + 1 + u128::from(offset)) >> width) as u64 + 1;
         let bits = u64::BITS - (2 * middle).leading_zeros();
@@ -267,7 +267,7 @@ impl Layout {
             let (width, offset) = if hidden { (format.activation_bits - 1, 0) } else { signed };
             let shift = plan.forward_shift(layer);
             let shape = RoundingShape { columns: output_bits, shift, width, offset, bound };
-            let rounding = place.rounding(steps, batch, shape)?;
+            let rounding = place.rounding(steps, batch, &shape)?;
             let forward = Forward { rounding, value: place.free(entries, batch << output_bits), start: roundings };
             roundings += entries;
             let backward = if hidden {
@@ -276,7 +276,7 @@ impl Layout {
                 let (width, offset) = signed;
                 let shift = plan.backward_shift();
                 let shape = RoundingShape { columns: output_bits, shift, width, offset, bound };
-                let rounding = place.rounding(steps, batch, shape)?;
+                let rounding = place.rounding(steps, batch, &shape)?;
                 let mut free = || place.free(entries, batch << output_bits);
                 let relu = Relu { on: free(), inverse: free(), error: free(), start: relus };
                 relus += entries;

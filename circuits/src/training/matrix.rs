@@ -40,20 +40,19 @@ impl View {
             }
             view.inputs.push(inputs);
 
-            view.errors.push(match &columns.backward {
-                Some((_, relu)) => entries(relu.error).to_vec(),
-                None => {
-                    let one = Base::from_u64(1 << format.activation_fraction);
-                    let offset = Base::from_u64(columns.forward.rounding.offset);
-                    let targets = entries(data.targets);
-                    let width = 1 << columns.output_bits;
-                    let rows = entries(columns.forward.value).chunks_exact(width).zip(&relation.gather);
-                    rows.flat_map(|(row, &example)| {
-                        let target = &targets[example as usize * width..][..width];
-                        row.iter().zip(target).map(move |(&value, &target)| value - offset - one * target)
-                    })
-                    .collect()
-                }
+            view.errors.push(if let Some((_, relu)) = &columns.backward {
+                entries(relu.error).to_vec()
+            } else {
+                let one = Base::from_u64(1 << format.activation_fraction);
+                let offset = Base::from_u64(columns.forward.rounding.offset);
+                let targets = entries(data.targets);
+                let width = 1 << columns.output_bits;
+                let rows = entries(columns.forward.value).chunks_exact(width).zip(&relation.gather);
+                let errors = rows.flat_map(|(row, &example)| {
+                    let target = &targets[example as usize * width..][..width];
+                    row.iter().zip(target).map(move |(&value, &target)| value - offset - one * target)
+                });
+                errors.collect()
             });
 
             let (start, outputs) = (relation.start.layer(layer), layer.outputs);

@@ -369,7 +369,7 @@ impl Relation {
             fill_limbs(&mut tables[2], *start, vector, &rounding.low);
         }
         let (_, values) = sumcheck::prove(prover, tables, &point, &RoundingSummand);
-        values.into_iter().for_each(|value| prover.send(value));
+        prover.send_all(&values);
     }
 
     fn verify_roundings(&self, verifier: &mut Verifier) -> Result<(), ZkError> {
@@ -407,7 +407,7 @@ impl Relation {
             tables[6][relu.start..][..backward.top.len].iter_mut().for_each(|slot| *slot -= offset);
         }
         let (_, values) = sumcheck::prove(prover, tables, &point, &ReluSummand { theta });
-        values.into_iter().for_each(|value| prover.send(value));
+        prover.send_all(&values);
         prover.send(values[4] * values[5]);
     }
 
@@ -439,11 +439,8 @@ impl Relation {
         let mut rest = on.clone() - &last;
         rest.add_scaled(&value, theta);
         rest.add_scaled(&error, theta.square());
-        let products = vec![
-            (-Ext::ONE, value.clone(), inverse),
-            (-theta, on.clone(), value),
-            (-theta.square(), on, inner + &top),
-        ];
+        let products =
+            vec![(-Ext::ONE, value.clone(), inverse), (-theta, on.clone(), value), (-theta.square(), on, inner + &top)];
         verifier.assert_products("a ReLU", products, rest)
     }
 
@@ -466,7 +463,7 @@ impl Relation {
             let blocks = left.chunks_exact(inner).zip(right.chunks_exact(inner));
             prover.send(blocks.map(dot).zip(sums).map(|(sum, weight)| sum * weight).sum());
             let (_, values) = sumcheck::prove(prover, [left, right], tau, &Product);
-            values.into_iter().for_each(|value| prover.send(value));
+            prover.send_all(&values);
         };
 
         let [tau, beta, iota] = [steps, batch, columns.output_bits].map(|bits| prover.challenges(bits));
@@ -626,10 +623,10 @@ impl Relation {
             padded(&|i| vector[columns.negative.offset + i]),
         ];
         let (_, values) = sumcheck::prove(prover, tables, &point, &ClipSummand { scale });
-        values.into_iter().for_each(|value| prover.send(value));
+        prover.send_all(&values);
 
         let magnitudes = padded(&magnitude);
-        prover.send(magnitudes.iter().map(|x| x.square()).sum());
+        prover.send(magnitudes.iter().map(PrimeCharacteristicRing::square).sum());
         let (_, [value]) = sumcheck::prove(prover, [magnitudes], &[], &SquareSummand);
         prover.send(value);
     }

@@ -62,7 +62,7 @@ impl Statement {
             });
         }
         // Weights that came out of training may be wider than those a plan starts from.
-        let start = Weights::new(shape, start.values().to_vec(), plan.format())?;
+        start.validate(plan.format())?;
         data.copy(round)?;
         let schedule = Schedule::new(seed, data.examples(), plan.batch(), plan.steps())?;
         let relation = Relation::new(plan, start, clip, data.examples(), &schedule)?;
@@ -114,7 +114,9 @@ impl Statement {
         let mut word = |value: u64| hash.update(value.to_le_bytes());
         word(plan.shape().depth() as u64);
         widths.for_each(|width| word(width as u64));
-        [weight_bits, weight_fraction, activation_bits, activation_fraction].into_iter().for_each(|w| word(w.into()));
+        for width in [weight_bits, weight_fraction, activation_bits, activation_fraction] {
+            word(width.into());
+        }
         [plan.batch() as u64, plan.steps() as u64, self.round as u64].into_iter().for_each(&mut word);
         plan.shape().layers().for_each(|layer| word(plan.update_shift(layer).into()));
         let (clipped, bound, dropped) =

@@ -27,6 +27,13 @@ impl<'a> Prover<'a> {
         self.send_clear(value + mask);
     }
 
+    /// Sends values one after another.
+    pub fn send_all(&mut self, values: &[Ext]) {
+        for &value in values {
+            self.send(value);
+        }
+    }
+
     /// Skips a pad that masks no message.
     pub(super) const fn reserve(&mut self) {
         self.next_pad += 1;

@@ -55,7 +55,7 @@ impl Proof {
         }
         let pads: Vec<Ext> = (0..count(argument)?.pads).map(|_| random(rng)).collect();
         let pcs = HidingWhir::new(argument.variables(), security.bits)?;
-        prove(argument, vector, registered, security, Some(pads), &pcs, transcript, rng).map(Self)
+        prove(argument, vector, registered, security, Some(&pads), &pcs, transcript, rng).map(Self)
     }
 
     /// Verifies against the registered commitments, with the transcript in the state in which the prover found it.
@@ -147,8 +147,8 @@ impl TransparentProof {
 /// The base-two logarithm of the extension's order, rounded down.
 const EXTENSION_BITS: f64 = 191.0;
 
-const MASKED: &[u8; 8] = b"nxzk\0\0\0\x01";
-const TRANSPARENT: &[u8; 8] = b"nxtr\0\0\0\x01";
+const MASKED: [u8; 8] = *b"nxzk\0\0\0\x01";
+const TRANSPARENT: [u8; 8] = *b"nxtr\0\0\0\x01";
 
 #[expect(clippy::too_many_arguments, reason = "one call from each of the two kinds of proof")]
 fn prove<P: MultilinearPcs, R: CryptoRng + ?Sized>(
@@ -156,17 +156,16 @@ fn prove<P: MultilinearPcs, R: CryptoRng + ?Sized>(
     vector: Vec<Base>,
     registered: &mut [&mut Committed],
     security: &Security,
-    pads: Option<Vec<Ext>>,
+    pads: Option<&[Ext]>,
     pcs: &P,
     transcript: &mut Transcript,
     rng: &mut R,
 ) -> Result<Parts, ZkError> {
     assert_eq!(vector.len(), 1 << argument.variables(), "the vector has an entry for every index");
     let (commitment, committed) = pcs.commit(vector.clone(), rng)?;
-    let (fresh_commitment, fresh) = Fresh::commit(&security.linear, pads.as_deref().unwrap_or_default(), rng)?;
+    let (fresh_commitment, fresh) = Fresh::commit(&security.linear, pads.unwrap_or_default(), rng)?;
     begin(transcript, &commitment, &fresh_commitment, registered.iter().map(|committed| committed.commitment()));
-    let (messages, Interaction { point, value, relations }) =
-        prove_interaction(argument, &vector, pads.as_deref(), transcript)?;
+    let (messages, Interaction { point, value, relations }) = prove_interaction(argument, &vector, pads, transcript)?;
     drop(vector);
     let (opened, opening) = pcs.open(committed, &point, transcript, rng)?;
     assert_eq!(opened, value, "the commitment opens to what the sumcheck ended with");
@@ -238,7 +237,7 @@ fn report<P: MultilinearPcs>(argument: &impl Argument, security: &Security, pcs:
 }
 
 impl Parts {
-    fn to_bytes(&self, kind: &[u8; 8]) -> Vec<u8> {
+    fn to_bytes(&self, kind: [u8; 8]) -> Vec<u8> {
         let mut bytes = kind.to_vec();
         bytes.extend(self.vector.to_bytes());
         bytes.extend(self.fresh.to_bytes());
@@ -251,7 +250,7 @@ impl Parts {
         bytes
     }
 
-    fn from_bytes(kind: &[u8; 8], bytes: &[u8]) -> Result<Self, ZkError> {
+    fn from_bytes(kind: [u8; 8], bytes: &[u8]) -> Result<Self, ZkError> {
         let mut rest = bytes;
         if take(&mut rest, 8, "the kind of proof")? != kind {
             return Err(ZkError::Malformed { what: "the kind of proof" });

@@ -92,10 +92,7 @@ pub(super) fn verify_products(verifier: &mut Verifier) -> Result<(), ZkError> {
 }
 
 /// Claims about the committed vector as one, each by its power of a challenge.
-fn combine<'a>(
-    claims: &'a [(Functional, Affine)],
-    challenge: Ext,
-) -> impl Iterator<Item = (Ext, &'a Functional, &'a Affine)> {
+fn combine(claims: &[(Functional, Affine)], challenge: Ext) -> impl Iterator<Item = (Ext, &Functional, &Affine)> {
     let mut power = Ext::ONE;
     claims.iter().map(move |(functional, value)| {
         let scale = power;
@@ -120,14 +117,14 @@ pub(super) fn prove_claims(claims: &[(Functional, Affine)], vector: &[Base], pro
         let (point, [_, value]) = sumcheck::prove(prover, [coefficients.to_ext(vector.len()), lifted], &[], &Product);
         (point, value)
     } else {
-        prove_inner_product(coefficients.into_packed(), vector, prover)
+        prove_inner_product(coefficients.packed(), vector, prover)
     };
     prover.send_clear(value);
     point
 }
 
 /// The sumcheck of `⟨coefficients, vector⟩`, whose first round is over base elements.
-fn prove_inner_product(coefficients: Vec<Packed>, vector: &[Base], prover: &mut Prover<'_>) -> (Vec<Ext>, Ext) {
+fn prove_inner_product(coefficients: &[Packed], vector: &[Base], prover: &mut Prover<'_>) -> (Vec<Ext>, Ext) {
     let vector = PackedBase::pack_slice(vector);
     let half = vector.len() / 2;
     let (v0, v1) = vector.split_at(half);
@@ -136,7 +133,8 @@ fn prove_inner_product(coefficients: Vec<Packed>, vector: &[Base], prover: &mut 
     let both = c0.par_iter().zip(v0).zip(c1.par_iter().zip(v1)).with_min_len(PARALLEL / LANES);
     let add = |a: [Packed; 2], b: [Packed; 2]| [a[0] + b[0], a[1] + b[1]];
     let zero = || [Packed::ZERO; 2];
-    let sums = both.map(|((&c0, &v0), (&c1, &v1))| [c0 * v0, (c1.double() - c0) * (v1.double() - v0)]).reduce(zero, add);
+    let sums =
+        both.map(|((&c0, &v0), (&c1, &v1))| [c0 * v0, (c1.double() - c0) * (v1.double() - v0)]).reduce(zero, add);
     // Where the second half has no coefficients, c(2) = −c_0, and v(2) = 2·v_1 − v_0.
     let single = c0[c1.len()..].par_iter().zip(&v0[c1.len()..]).zip(&v1[c1.len()..]).with_min_len(PARALLEL / LANES);
     let rest = single.map(|((&c, &v0), &v1)| [c * v0, c * (v0 - v1.double())]).reduce(zero, add);

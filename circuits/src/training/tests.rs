@@ -1,0 +1,335 @@
+//! Honest runs, and attempts at false ones: at the relation ([`wires`], [`bounds`]), with whole proofs ([`forged`]),
+//! with statements and bytes ([`mutated`]), and at the privacy of a masked proof ([`hiding`]).
+
+mod bounds;
+mod forged;
+mod hiding;
+mod mutated;
+mod wires;
+
+use nexus_zk::argument::check;
+use nexus_zk::logup::Lookups;
+use nexus_zk::{Base, ZkError};
+use p3_field::PrimeCharacteristicRing;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+
+use super::layout::{Column, Forward, Limbs, Rounding};
+use super::relation::Relation;
+use super::witness::Witness;
+use super::{DataCommitment, Proof, Statement, TransparentProof};
+use crate::reference::{Clip, Examples, FixedPoint, Integers, Products, Schedule, Sgd, Shape, TrainingPlan, Weights};
+
+/// How many examples every case has.
+const EXAMPLES: usize = 7;
+
+/// What a case is made of.
+#[derive(Clone, Copy)]
+struct Spec {
+    shape: &'static str,
+    batch: usize,
+    steps: usize,
+    rate: i32,
+    /// Bound and dropped bits.
+    clip: Option<(u64, u32)>,
+    seed: u8,
+    /// Other data for another number.
+    data: usize,
+    /// Other start weights for another number.
+    start: i32,
+}
+
+impl Default for Spec {
+    fn default() -> Self {
+        Self { shape: "3-3-2", batch: 2, steps: 2, rate: 1, clip: Some((20_000, 4)), seed: 7, data: 37, start: 792_319 }
+    }
+}
+
+/// A training run: what is public, what is private, and the vector an honest prover commits to.
+struct Case {
+    inputs: Vec<u8>,
+    labels: Vec<u8>,
+    plan: TrainingPlan,
+    schedule: Schedule,
+    start: Weights,
+    clip: Option<Clip>,
+    relation: Relation,
+    witness: Witness,
+    registered: Vec<Base>,
+}
+
+impl Spec {
+    fn case(self) -> Case {
+        let shape: Shape = self.shape.parse().unwrap();
+        let (features, classes) = (shape.inputs(), shape.outputs());
+        let inputs: Vec<u8> = (0..EXAMPLES * features).map(|i| (i * self.data % 256) as u8).collect();
+        let labels: Vec<u8> = (0..EXAMPLES).map(|i| (i % classes) as u8).collect();
+        let examples = Examples::new(&inputs, &labels, features).unwrap();
+        let plan = TrainingPlan::new(shape.clone(), FixedPoint::V1, self.batch, self.steps, self.rate).unwrap();
+        let schedule = Schedule::new([self.seed; 32], EXAMPLES, self.batch, self.steps).unwrap();
+        let start = (0..shape.parameters()).map(|i| (i as i32 * self.start % 4_000_000) - 2_000_000).collect();
+        let start = Weights::new(&shape, start, FixedPoint::V1).unwrap();
+        let clip = self.clip.map(|(bound, dropped)| Clip::new(bound, dropped, shape.parameters()).unwrap());
+        let relation = Relation::new(plan.clone(), start.clone(), clip, EXAMPLES, &schedule).unwrap();
+        let witness = Witness::new(&relation, examples, &schedule, Integers).unwrap();
+        assert_eq!(witness.trained, Sgd::new(plan.clone(), Integers).train(&start, examples, &schedule).unwrap());
+        let mut registered = Vec::new();
+        for (row, &label) in inputs.chunks_exact(features).zip(&labels) {
+            let bytes: Vec<u8> = row.iter().copied().chain([label]).collect();
+            registered.extend(bytes.chunks(7).map(|chunk| {
+                chunk.iter().rev().fold(Base::ZERO, |word, &byte| word * Base::from_u16(256) + Base::from_u8(byte))
+            }));
+        }
+        Case { inputs, labels, plan, schedule, start, clip, relation, witness, registered }
+    }
+}
+
+impl Case {
+    fn examples(&self) -> Examples<'_> {
+        Examples::new(&self.inputs, &self.labels, self.plan.shape().inputs()).unwrap()
+    }
+
+    fn honest(&self) -> Vec<Base> {
+        self.witness.vector.clone()
+    }
+
+    /// The vector of a prover whose products are of other matrices: `tamper` gets the number of the product, in the order
+    /// of training, and the values of both factors.
+    fn tampered(&self, tamper: impl FnMut(usize, &mut [i32], &mut [i32])) -> Vec<Base> {
+        Witness::new(&self.relation, self.examples(), &self.schedule, Liar { tamper, call: 0 }).unwrap().vector
+    }
+
+    /// Checks a vector, with its multiplicities counted anew as far as what is looked up is in its table.
+    fn check(&self, vector: &[Base]) -> Result<(), ZkError> {
+        let mut counted = vector.to_vec();
+        let vector = if self.relation.layout.lookups.count(&mut counted).is_ok() { &counted } else { vector };
+        check(&self.relation, vector, &[&self.registered])
+    }
+
+    /// That the vector is a run but for numbers out of their ranges, and that the look-ups notice.
+    fn only_ranges_fail(&self, what: &str, vector: &[Base]) {
+        let blind = blind(&self.relation);
+        assert_eq!(check(&blind, vector, &[&self.registered]), Ok(()), "{what}: all but the ranges");
+        let counted = self.relation.layout.lookups.count(&mut vector.to_vec());
+        assert!(matches!(counted, Err(ZkError::NotInTable { .. })), "{what}: {counted:?}");
+        assert_eq!(check(&self.relation, vector, &[&self.registered]), Err(relation(SUM)), "{what}");
+    }
+}
+
+/// Products of matrices that were tampered with.
+struct Liar<F> {
+    tamper: F,
+    call: usize,
+}
+
+impl<F: FnMut(usize, &mut [i32], &mut [i32])> Products for Liar<F> {
+    type Error = std::convert::Infallible;
+
+    fn product(
+        &mut self,
+        left: crate::reference::Matrix<'_>,
+        right: crate::reference::Matrix<'_>,
+        out: &mut [i64],
+    ) -> Result<(), Self::Error> {
+        let (mut l, mut r) = (left.values().to_vec(), right.values().to_vec());
+        (self.tamper)(self.call, &mut l, &mut r);
+        self.call += 1;
+        let matrix = |like: crate::reference::Matrix<'_>, values| {
+            let (rows, columns) = like.stored();
+            let plain = crate::reference::Matrix::new(values, rows, columns);
+            if like.is_transposed() { plain.transpose() } else { plain }
+        };
+        Integers.product(matrix(left, &l), matrix(right, &r), out)
+    }
+}
+
+const SUM: &str = "the sum of the look-ups' fractions";
+const CLAIM: &str = "a claim about the committed vector";
+
+const fn relation(name: &'static str) -> ZkError {
+    ZkError::Relation { name }
+}
+
+/// The relation of a prover who looks nothing up, and is otherwise honest about what the messages are.
+fn blind(relation: &Relation) -> Relation {
+    let mut blind = relation.clone();
+    let end = looked_up(relation).iter().map(|column| column.offset + column.len).max().unwrap();
+    blind.layout.lookups = Lookups::new(end.next_power_of_two().trailing_zeros() as usize, Vec::new(), Vec::new());
+    blind
+}
+
+/// Columns that make one number, each with how many bits lie below it.
+type Chain = Vec<(Column, u32)>;
+
+/// Every number of more than one column: sums with their remainders below them, changes, the clip's parts.
+fn chains(relation: &Relation) -> Vec<(&'static str, Chain)> {
+    let limbs = |limbs: &Limbs, shift: u32| -> Chain { limbs.columns.iter().map(|&(c, b)| (c, b + shift)).collect() };
+    let rounding = |r: &Rounding| -> Chain {
+        [limbs(&r.remainder, 0), limbs(&r.low, r.shift), vec![(r.high, r.shift + r.width)]].concat()
+    };
+    let mut all = Vec::new();
+    for columns in &relation.layout.layers {
+        all.push(("a forward sum", rounding(&columns.forward.rounding)));
+        all.extend(columns.backward.as_ref().map(|(backward, _)| ("a backward sum", rounding(backward))));
+        let shift = relation.plan.update_shift(columns.layer);
+        for (change, remainder) in &columns.changes {
+            all.push(("a gradient", [limbs(remainder, 0), limbs(change, shift)].concat()));
+        }
+    }
+    if let Some(clip) = &relation.layout.clip {
+        all.push((
+            "a scaled difference",
+            [limbs(&clip.remainder, 0), limbs(&clip.magnitude, Clip::SCALE_BITS)].concat(),
+        ));
+        all.push(("the scale", limbs(&clip.scale, 0)));
+        all.push(("the scale's slack", limbs(&clip.scale_slack, 0)));
+        all.push(("the norm's slack", limbs(&clip.norm_slack, 0)));
+    }
+    all
+}
+
+/// The columns that are looked up, those beside a table's first column left out.
+fn looked_up(relation: &Relation) -> Vec<Column> {
+    let data = &relation.layout.data;
+    let numbers = chains(relation).into_iter().flat_map(|(_, chain)| chain).map(|(column, _)| column);
+    let sign = relation.layout.clip.as_ref().map(|clip| clip.negative);
+    numbers.chain([data.inputs, data.targets]).chain(sign).collect()
+}
+
+fn rng(seed: u8) -> ChaCha20Rng {
+    ChaCha20Rng::from_seed([seed; 32])
+}
+
+#[test]
+fn honest_training_satisfies_the_relation() {
+    for (shape, batch, steps, rate, clip) in [
+        ("3-2", 2, 1, 3, false),
+        ("3-2", 2, 3, 3, true),
+        ("4-3-2", 2, 1, 3, false),
+        ("5-4-2", 4, 3, 2, true),
+        ("6-5-4-3", 2, 5, 1, true),
+    ] {
+        let clip = clip.then_some((20_000, 4));
+        let case = Spec { shape, batch, steps, rate, clip, ..Spec::default() }.case();
+        assert_eq!(check(&case.relation, &case.witness.vector, &[&case.registered]), Ok(()), "{shape}");
+    }
+}
+
+#[test]
+fn a_proof_of_training_holds_for_its_statement() {
+    let mut rng = rng(1);
+    let shape: Shape = "5-4-3".parse().unwrap();
+    let inputs: Vec<u8> = (0..9 * 5).map(|i| (i * 37 % 256) as u8).collect();
+    let labels: Vec<u8> = (0..9).map(|i| (i % 3) as u8).collect();
+    let examples = Examples::new(&inputs, &labels, 5).unwrap();
+    let (data, mut secret, proof) = DataCommitment::new(examples, 3, b"session", &mut rng).unwrap();
+    data.verify(&proof, b"session").unwrap();
+    let plan = TrainingPlan::new(shape.clone(), FixedPoint::V1, 4, 3, 2).unwrap();
+    let start: Vec<i32> = (0..shape.parameters()).map(|i| (i as i32 * 792_319 % 4_000_000) - 2_000_000).collect();
+    let start = Weights::new(&shape, start, FixedPoint::V1).unwrap();
+    let clip = Clip::new(20_000, 4, shape.parameters()).unwrap();
+    let statement =
+        |round| Statement::new(plan.clone(), start.clone(), data.clone(), round, [5; 32], Some(clip)).unwrap();
+    let (transparent, trained) =
+        TransparentProof::new(&statement(0), &mut secret, examples, Integers, b"session", &mut rng).unwrap();
+    transparent.verify(&statement(0), b"session").unwrap();
+    let (proof, again) = Proof::new(&statement(1), &mut secret, examples, Integers, b"session", &mut rng).unwrap();
+    assert_eq!(trained, again);
+    let proof = Proof::from_bytes(&proof.to_bytes()).unwrap();
+    proof.verify(&statement(1), b"session").unwrap();
+    assert!(proof.verify(&statement(2), b"session").is_err());
+    assert!(proof.verify(&statement(1), b"another").is_err());
+    println!("{}", statement(1).security_report().unwrap());
+    println!("{} bytes, transparent {}", proof.to_bytes().len(), transparent.to_bytes().len());
+}
+
+/// What an entry of the committed vector is.
+fn name(relation: &Relation, entry: usize) -> String {
+    let layout = &relation.layout;
+    let within = |column: &Column| (column.offset..column.offset + column.len).contains(&entry);
+    let limbs = |limbs: &Limbs| limbs.columns.iter().any(|(column, _)| within(column));
+    let rounding = |name: &str, r: &Rounding| {
+        let columns = [("high", r.high), ("in range", r.in_range), ("top", r.top)];
+        let named = columns.iter().find(|(_, column)| within(column)).map(|(part, _)| format!("{name} {part}"));
+        named
+            .or_else(|| limbs(&r.remainder).then(|| format!("{name} remainder")))
+            .or_else(|| limbs(&r.low).then(|| format!("{name} low")))
+    };
+    for columns in &layout.layers {
+        if within(&columns.forward.value) {
+            return "forward value".into();
+        }
+        if let Some(found) = rounding("forward", &columns.forward.rounding) {
+            return found;
+        }
+        if let Some((backward, relu)) = &columns.backward {
+            let columns = [("on", relu.on), ("inverse", relu.inverse), ("error", relu.error)];
+            let named = columns.iter().find(|(_, column)| within(column)).map(|(part, _)| format!("relu {part}"));
+            if let Some(found) = rounding("backward", backward).or(named) {
+                return found;
+            }
+        }
+        if columns.changes.iter().any(|(change, remainder)| limbs(change) || limbs(remainder)) {
+            return "change".into();
+        }
+    }
+    if within(&layout.data.inputs) {
+        return "input".into();
+    }
+    if within(&layout.data.targets) {
+        return "target".into();
+    }
+    if let Some(clip) = &layout.clip {
+        let parts = [&clip.magnitude, &clip.remainder, &clip.scale, &clip.scale_slack, &clip.norm_slack];
+        if parts.into_iter().any(limbs) {
+            return "clip".into();
+        }
+        if within(&clip.negative) {
+            return "negative".into();
+        }
+    }
+    "gap".into()
+}
+
+/// Each entry of the vector is changed up and down, multiplicities counted anew where the change stays in its table.
+#[test]
+fn every_entry_that_means_something_breaks_the_relation_when_it_is_changed() {
+    let Case { relation, witness, registered, .. } = Spec::default().case();
+    let (honest, layout) = (&witness.vector, &relation.layout);
+    let (_, relu) = layout.layers[0].backward.as_ref().unwrap();
+    let on = honest[relu.on.offset..][..relu.on.len].iter().filter(|&&entry| entry == Base::ONE).count();
+    assert!(on > 0 && on < relu.on.len, "both kinds of ReLU occur");
+    let clip = layout.clip.as_ref().unwrap();
+    // What may take any value: nothing is made of it.
+    let is_free = |entry: usize| {
+        let row = |column: &Column| entry - column.offset;
+        match name(&relation, entry).as_str() {
+            // Between columns, and multiplicities, which are counted anew.
+            "gap" => true,
+            // Beyond the features: the products take none of it.
+            "input" => row(&layout.data.inputs) % 4 == 3,
+            // The inverse of nothing.
+            "relu inverse" => honest[layout.layers[0].forward.value.offset + row(&relu.inverse)] == Base::ZERO,
+            // The sign of zero.
+            "negative" => {
+                let zero = |limbs: &Limbs| {
+                    limbs.columns.iter().all(|(c, _)| honest[c.offset + row(&clip.negative)] == Base::ZERO)
+                };
+                zero(&clip.magnitude) && zero(&clip.remainder)
+            }
+            _ => false,
+        }
+    };
+    for entry in 0..layout.blinding {
+        for change in [Base::ONE, -Base::ONE] {
+            let mut vector = honest.clone();
+            vector[entry] += change;
+            let mut recounted = vector.clone();
+            let in_tables = layout.lookups.count(&mut recounted).is_ok();
+            let vector = if in_tables { recounted } else { vector };
+            let result = check(&relation, &vector, &[&registered]);
+            let expected = !is_free(entry) || !in_tables;
+            assert_eq!(result.is_err(), expected, "{} at {entry}: {result:?}", name(&relation, entry));
+        }
+    }
+}
