@@ -43,6 +43,10 @@ impl DataCommitment {
     /// The most rounds one commitment may serve.
     pub const MAX_ROUNDS: usize = 1 << 12;
 
+    /// The most entries all copies may have together, an entry being seven bytes of an example. A verifier's memory is
+    /// linear in what a commitment claims to have: about fifty bytes an entry.
+    pub const MAX_ENTRIES: usize = 1 << 23;
+
     /// Commits to examples for `rounds` proofs, under a session's name.
     ///
     /// # Errors
@@ -62,7 +66,8 @@ impl DataCommitment {
             }
         };
         range("rounds", rounds, Self::MAX_ROUNDS)?;
-        range("examples", examples.len(), u32::MAX as usize)?;
+        let most = Self::MAX_ENTRIES / rounds / entries(examples.features()).max(1);
+        range("examples", examples.len(), most)?;
         let packed = pack(examples);
         let parameters = parameters(packed.len())?;
         let mut copies = (0..rounds)
@@ -158,6 +163,10 @@ impl DataCommitment {
             return Err(malformed());
         }
         let length = examples.checked_mul(entries(features)).ok_or_else(malformed)?;
+        if length.saturating_mul(copies) > Self::MAX_ENTRIES {
+            let (value, max) = (length.saturating_mul(copies), Self::MAX_ENTRIES);
+            return Err(TrainingError::OutOfRange { field: "entries of all copies", value, min: 1, max });
+        }
         let parameters = parameters(length)?;
         let copies = chunks.iter().map(|chunk| ligero::Commitment::from_bytes(chunk)).collect::<Result<Vec<_>, _>>()?;
         if copies.iter().any(|copy| copy.length() != length) {

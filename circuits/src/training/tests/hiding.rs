@@ -13,7 +13,7 @@ use super::{Case, Integers, Proof, Spec, TransparentProof, rng};
 use crate::training::DataCommitment;
 
 /// Proofs of each kind; even.
-const PROOFS: usize = 160;
+const PROOFS: usize = 128;
 
 /// Two runs of one statement's size, as different as their data and start models can make them.
 fn witnesses() -> [Case; 2] {
