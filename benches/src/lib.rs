@@ -9,6 +9,7 @@
 //! | `shamir` | splitting and reconstructing one secret |
 //! | `noise` | draws of the exact discrete Gaussian |
 //! | `training` | one step of fixed-point SGD: plain integers, candle in double precision, candle in floats |
+//! | `training_proof` | proving and verifying steps of training, with and without zero knowledge |
 //! | `round` | secure aggregation of a million entries: one client, the server, the whole round |
 
 use rand_chacha::ChaCha20Rng;

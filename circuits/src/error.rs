@@ -40,8 +40,9 @@ pub enum CircuitError {
         /// What was given.
         got: usize,
     },
-    /// An accumulator could reach half the field's order, where an integer is no longer told from its residue.
-    #[error("the {accumulator} accumulator can reach {bound}, allowed is below p/2 = {limit}")]
+    /// A sum could grow too wide: to half the field's order, where an integer is no longer told from its residue, or
+    /// beyond what weights may reach.
+    #[error("{accumulator} can reach {bound}, the limit is {limit}")]
     AccumulatorTooWide {
         /// Which product or sum, by layer.
         accumulator: String,

@@ -7,26 +7,36 @@ use nexus_federated::train::{CandleProducts, FloatSgd};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
+/// Steps of one plan: so many that weights cannot, in the worst case over all data, grow beyond the exact integers.
+const PIECE: usize = 50;
+
 /// Test accuracies after `steps` steps: in integers, and in floats.
 fn accuracies(data: &Dataset, shape: &str, batch: usize, steps: usize, rate_shift: i32) -> (f64, f64) {
     let rng = &mut ChaCha20Rng::seed_from_u64(1);
     let (train, test) = data.train_test(0.2, rng).expect("a split");
     let shape: Shape = shape.parse().expect("a shape");
-    let plan = TrainingPlan::new(shape.clone(), FixedPoint::V1, batch, steps, rate_shift).expect("a plan");
-    let schedule = Schedule::new([5; 32], train.len(), batch, steps).expect("a schedule");
+    let plan = TrainingPlan::new(shape.clone(), FixedPoint::V1, batch, PIECE, rate_shift).expect("a plan");
+    let schedules: Vec<Schedule> = (0..steps / PIECE)
+        .map(|piece| Schedule::new([piece as u8; 32], train.len(), batch, PIECE).expect("a schedule"))
+        .collect();
     let start = Model::initial(&shape, FixedPoint::V1, rng).expect("a model");
     let borrow = |data: &Dataset| -> (Vec<u8>, Vec<u8>) { (data.inputs().to_vec(), data.labels().to_vec()) };
 
     let (inputs, labels) = borrow(&train);
     let examples = Examples::new(&inputs, &labels, train.features()).expect("whole rows");
     let mut exact = CandleProducts::trainer(plan.clone()).expect("an exact plan");
-    let trained = exact.train(start.weights(), examples, &schedule).expect("training");
+    let mut trained = start.weights().clone();
+    for schedule in &schedules {
+        trained = exact.train(&trained, examples, schedule).expect("training");
+    }
     let (inputs, labels) = borrow(&test);
     let examples = Examples::new(&inputs, &labels, test.features()).expect("whole rows");
     let integers = exact.accuracy(&trained, examples).expect("predictions");
 
     let mut float = FloatSgd::new(&start, &plan).expect("tensors");
-    float.train(&train, &schedule).expect("training");
+    for schedule in &schedules {
+        float.train(&train, schedule).expect("training");
+    }
     (integers, float.accuracy(&test).expect("predictions"))
 }
 

@@ -8,8 +8,8 @@ use rayon::prelude::*;
 use crate::sumcheck::{LANES, Packed, pack, place, unpack};
 use crate::{Base, Ext};
 
-/// Below this many entries a loop stays on one thread.
-pub(crate) const PARALLEL: usize = 1 << 12;
+/// Below this many entries a loop stays on one thread: some tens of microseconds of work, well above a task's cost.
+pub(crate) const PARALLEL: usize = 1 << 14;
 
 /// `scale · eq(point, i)` for every index `i` below `2^point.len()`.
 pub fn eq_table(point: &[Ext], scale: Ext) -> Vec<Ext> {

@@ -295,7 +295,7 @@ fn plan(settings: &Settings) -> Result<TrainingPlan, Error> {
                 CircuitError::AccumulatorTooWide { accumulator, bound, limit } => ConfigError::new(
                     "model.format",
                     format!("too wide for {}", model.shape),
-                    format!("widths that keep the {accumulator} accumulator, {bound}, below p/2 = {limit}"),
+                    format!("widths, steps and a rate that keep {accumulator}, {bound}, within {limit}"),
                 ),
                 other => ConfigError::new("model", &model.shape, other),
             })?;

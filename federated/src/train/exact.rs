@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn a_plan_that_leaves_the_exact_integers_of_f64_is_refused() {
         let wide = FixedPoint { weight_bits: 31, weight_fraction: 27, activation_bits: 24, activation_fraction: 20 };
-        let plan = TrainingPlan::new(Shape::new(&[4, 4, 2]).unwrap(), wide, 1, 1, 1).unwrap();
+        let plan = TrainingPlan::new(Shape::new(&[4, 4, 2]).unwrap(), wide, 1, 1, 8).unwrap();
         let error = CandleProducts::trainer(plan).unwrap_err();
         assert!(matches!(error, Error::NotExact { bound, .. } if bound >= 1 << 53), "{error:?}");
     }

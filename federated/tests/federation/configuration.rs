@@ -232,15 +232,21 @@ fn noise_too_small_for_the_grid_is_refused() {
 
 #[test]
 fn accumulators_that_lose_exactness_are_refused() {
-    let refusal = |weight_bits, activation_bits| {
+    let refusal = |weight_bits, activation_bits, rate_shift| {
         let mut settings = Settings::default();
         settings.model.shape = "64-32-10".parse().unwrap();
         settings.model.format.weight_bits = weight_bits;
         settings.model.format.activation_bits = activation_bits;
+        settings.training.rate_shift = rate_shift;
         refused(&settings)
     };
-    // 33 rows · 2^19 · 2^30 > 2^53, and 33 · 2^30 · 2^30 > p/2.
-    for (error, limit) in [(refusal(31, 20), "below 2^53"), (refusal(31, 31), "below p/2")] {
+    // 33 rows · 2^19 · 2^30 > 2^53, 33 · 2^30 · 2^30 > p/2, and steps of up to 16 · 2^30 · 2^30 / 2^11 take weights beyond 2^31.
+    let cases = [
+        (refusal(31, 20, 12), "below 2^53"),
+        (refusal(31, 31, 26), "within 9223372034707292160"),
+        (refusal(31, 31, 3), "within 2147483647"),
+    ];
+    for (error, limit) in cases {
         assert_eq!(error.field, "model.format");
         assert!(error.value.contains("64-32-10") && error.allowed.contains(limit), "{error}");
     }
