@@ -1,17 +1,21 @@
 //! The coordinator of a session as a state machine: bytes and time in, effects out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use nexus_circuits::training::{Proof, TransparentProof};
 use nexus_dp::account::Rho;
 use nexus_dp::budget::{Budget, Permit};
-use nexus_mpc::session::{ClientId, Identity, Round};
+use nexus_mpc::secagg::Params;
+use nexus_mpc::session::{ClientId, Envelope, Identity, Party, Round};
+use sha2::{Digest, Sha256};
 
-use crate::config::Privacy;
+use crate::config::{Privacy, TrainingProof};
 use crate::message::{Message, RoundStart};
 use crate::model::Model;
 use crate::protect::{self, Closed, Outbound, Phase, ServerProtocol};
 use crate::session::Session;
-use crate::update::Aggregate;
+use crate::update::{Admitted, Aggregate};
 use crate::{Error, Hash};
 
 /// The server of a run: it opens rounds, admits messages, opens sums and moves the model.
@@ -30,6 +34,9 @@ pub struct Coordinator {
 struct OpenRound {
     round: Round,
     model: Hash,
+    params: Arc<Params>,
+    /// Whose proof of training held, and its SHA-256.
+    proven: BTreeMap<ClientId, Hash>,
     protocol: Box<dyn ServerProtocol>,
     permit: Option<Permit>,
     deadline: u64,
@@ -57,6 +64,8 @@ pub enum Effect {
         client: ClientId,
         /// In which phase.
         phase: Phase,
+        /// SHA-256 of the proof of training that came with it.
+        proof: Option<Hash>,
     },
     /// A message was not taken.
     Rejected {
@@ -158,6 +167,7 @@ impl Coordinator {
         }
         let round = self.next_round().ok_or(Error::OutOfTurn("all rounds are over"))?;
         let model = self.model.hash();
+        let params = self.session.aggregation(round, model)?;
         let protocol = protect::server(&self.session, round, model, &self.identity)?;
         let permit = self.reserve()?;
         let start = RoundStart {
@@ -167,7 +177,7 @@ impl Coordinator {
             model: self.model.clone(),
         };
         let deadline = now.saturating_add(self.session.config().phase_timeout_ms());
-        self.open = Some(OpenRound { round, model, protocol, permit, deadline });
+        self.open = Some(OpenRound { round, model, params, proven: BTreeMap::new(), protocol, permit, deadline });
         self.next = Round(round.0 + 1);
         Ok(vec![
             Effect::Reserved { round, model, spent: self.spent() },
@@ -183,6 +193,8 @@ impl Coordinator {
         };
         let phase = open.protocol.phase();
         let taken = match Message::decode(bytes) {
+            Ok(Message::Protocol(_)) if open.due(&self.session) => Err(Error::NoProof),
+            Ok(Message::Proven { proof, body }) => open.receive_proven(&self.session, &self.model, proof, body),
             Ok(Message::Protocol(body)) => open.protocol.receive(body),
             Ok(Message::Start(_)) => Err(Error::OutOfTurn("a round is started by the coordinator alone")),
             Err(error) => Err(error),
@@ -190,7 +202,11 @@ impl Coordinator {
         match taken {
             // Whose signature it carries decides; a relay may have carried it.
             Ok(admitted) => {
-                let mut effects = vec![Effect::Admitted { client: admitted.client, phase }];
+                let mut effects = vec![Effect::Admitted {
+                    client: admitted.client,
+                    phase,
+                    proof: open.proof_of(admitted.client, phase),
+                }];
                 if open.protocol.missing() == 0 {
                     effects.extend(self.close(now));
                 }
@@ -255,4 +271,60 @@ impl Coordinator {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+impl OpenRound {
+    /// Whether the phase is the one whose messages carry proofs.
+    fn due(&self, session: &Session) -> bool {
+        let first = matches!(self.protocol.phase(), Phase::Advertise | Phase::Plain);
+        first && session.config().proof() != TrainingProof::None
+    }
+
+    fn proof_of(&self, client: ClientId, phase: Phase) -> Option<Hash> {
+        let first = matches!(phase, Phase::Advertise | Phase::Plain);
+        self.proven.get(&client).copied().filter(|_| first)
+    }
+
+    /// Takes a first message only if its sender signed it and its proof holds.
+    fn receive_proven(
+        &mut self,
+        session: &Session,
+        model: &Model,
+        proof: &[u8],
+        body: &[u8],
+    ) -> Result<Admitted, Error> {
+        if session.config().proof() == TrainingProof::None {
+            return Err(Error::OutOfTurn("a proof of training, in a run without"));
+        }
+        if !self.due(session) {
+            return self.protocol.receive(body);
+        }
+        // The signature first: a stranger may not make the coordinator verify proofs, nor spoil another's name.
+        let envelope = Envelope::decode(body)?;
+        let Party::Client(client) = envelope.sender else {
+            return Err(Error::OutOfTurn("a message of the coordinator"));
+        };
+        envelope.verify(&session.registration(client)?.identity, self.params.hash())?;
+        // A second message is refused by the protocol, whatever proof it carries.
+        if !self.proven.contains_key(&client) {
+            verify(session, client, self.round, model, proof)?;
+        }
+        let admitted = self.protocol.receive(body)?;
+        self.proven.entry(client).or_insert_with(|| Hash(Sha256::digest(proof).into()));
+        Ok(admitted)
+    }
+}
+
+/// Whether a proof shows what the client was to prove in this round.
+fn verify(session: &Session, client: ClientId, round: Round, model: &Model, proof: &[u8]) -> Result<(), Error> {
+    let statement = session.statement(client, round, model.weights())?;
+    let context = session.proof_context(client, round);
+    let verified = match session.config().proof() {
+        TrainingProof::None => Ok(()),
+        TrainingProof::Transparent => {
+            TransparentProof::from_bytes(proof).and_then(|proof| proof.verify(&statement, &context))
+        }
+        TrainingProof::ZeroKnowledge => Proof::from_bytes(proof).and_then(|proof| proof.verify(&statement, &context)),
+    };
+    verified.map_err(|reason| Error::Training { client, reason })
 }

@@ -51,6 +51,8 @@ pub struct RoundReport {
     pub left: Vec<(ClientId, Phase)>,
     /// What was refused, and who is to blame.
     pub incidents: Vec<Incident>,
+    /// SHA-256 of each proof of training that was admitted.
+    pub proofs: Vec<(ClientId, Hash)>,
     /// What each phase took.
     pub phases: Vec<PhaseMetrics>,
 }
@@ -75,6 +77,8 @@ pub struct PhaseMetrics {
     pub answers: usize,
     /// Bytes that clients sent, all together.
     pub sent: u64,
+    /// Those of them that were proofs of training.
+    pub proofs: u64,
     /// Bytes that clients received to begin the phase, all together.
     pub received: u64,
 }
@@ -140,6 +144,7 @@ impl Engine {
             aborted: None,
             left: Vec::new(),
             incidents: Vec::new(),
+            proofs: Vec::new(),
             phases: Vec::new(),
         };
         while let Some(phase) = self.coordinator.phase() {
@@ -152,7 +157,7 @@ impl Engine {
             let begun = Instant::now();
             self.tamper(phase, &mut answers, &rogue);
             effects = Vec::new();
-            let (mut count, mut sent) = (0, 0);
+            let (mut count, mut sent, mut proofs) = (0, 0, 0);
             for (index, answer) in answers.into_iter().enumerate() {
                 let client = self.participants[index].client();
                 match answer {
@@ -160,6 +165,9 @@ impl Engine {
                     Some(Ok(bytes)) => {
                         count += 1;
                         sent += bytes.len() as u64;
+                        if let Ok(Message::Proven { proof, .. }) = Message::decode(&bytes) {
+                            proofs += proof.len() as u64;
+                        }
                         rogue.overhear(client, phase, &bytes);
                         effects.extend(self.coordinator.handle(self.clock, client, &bytes));
                     }
@@ -175,7 +183,15 @@ impl Engine {
             }
             coordinator_ms += milliseconds(begun);
             rogue.close(phase);
-            report.phases.push(PhaseMetrics { phase, clients_ms, coordinator_ms, answers: count, sent, received });
+            report.phases.push(PhaseMetrics {
+                phase,
+                clients_ms,
+                coordinator_ms,
+                answers: count,
+                sent,
+                proofs,
+                received,
+            });
             coordinator_ms = 0.0;
             // Whose message was not taken has no further part in the round.
             for effect in &effects {
@@ -260,13 +276,17 @@ impl Engine {
     ) -> Vec<Option<Result<Vec<u8>, Error>>> {
         let half = 1i64 << (self.coordinator.session().config().modulus_bits() - 1);
         let overflow = rogue.hides_overflow;
+        let forged = rogue.attack.filter(|attack| attack.is_about_training());
         self.participants
             .par_iter_mut()
             .zip(inboxes)
             .zip(seats)
             .map(|((participant, inbox), seat)| {
                 let bytes = inbox.as_deref()?;
-                Some(if overflow && participant.client() == Attack::CLIENT {
+                let cheats = participant.client() == Attack::CLIENT;
+                Some(if let Some(attack) = forged.filter(|_| cheats) {
+                    participant.handle_forged(bytes, attack, &mut seat.rng)
+                } else if overflow && cheats {
                     participant.handle_tampered(bytes, |update| update[0] = half - 1, &mut seat.rng)
                 } else {
                     participant.handle(bytes, &mut seat.rng)
@@ -277,7 +297,22 @@ impl Engine {
 
     /// What the cheating client puts in the place of its honest answer.
     fn tamper(&self, phase: Phase, answers: &mut [Option<Result<Vec<u8>, Error>>], rogue: &Rogue) {
-        let Some(index) = self.place(Attack::CLIENT).filter(|_| phase == Phase::Mask) else { return };
+        let Some(index) = self.place(Attack::CLIENT) else { return };
+        if phase == Phase::Advertise && rogue.attack == Some(Attack::StolenProof) {
+            let stolen = answers.iter().enumerate().find_map(|(other, answer)| match answer {
+                Some(Ok(bytes)) if other != index => Some(bytes.clone()),
+                _ => None,
+            });
+            if let (Some(theirs), Some(Ok(own))) = (stolen, &mut answers[index])
+                && let (Ok(Message::Proven { proof, .. }), Ok(Message::Proven { body, .. })) =
+                    (Message::decode(&theirs), Message::decode(own))
+            {
+                *own = Message::Proven { proof, body }.encode();
+            }
+        }
+        if phase != Phase::Mask {
+            return;
+        }
         if let Some(Ok(answer)) = &mut answers[index]
             && let Some(cheat) = rogue.replacement(answer, self.kept.as_ref(), &self.participants[index])
         {
@@ -348,7 +383,8 @@ fn conclude(effects: Vec<Effect>, rogue: &Rogue, report: &mut RoundReport) -> Ve
                     reason: reason.to_string(),
                 }));
             }
-            Effect::Admitted { .. } | Effect::Reserved { .. } => {}
+            Effect::Admitted { client, proof, .. } => report.proofs.extend(proof.map(|proof| (client, proof))),
+            Effect::Reserved { .. } => {}
             Effect::Broadcast(_) | Effect::Send(..) => rest.push(effect),
         }
     }
@@ -416,7 +452,7 @@ impl Rogue {
                 rogue.shadow = Some(protect::server(session, round, model, &engine.identity)?);
             }
             Some(Attack::Overflow) => rogue.hides_overflow = round == Attack::Overflow.last_round(),
-            Some(Attack::Replay) | None => {}
+            Some(_) | None => {}
         }
         Ok(rogue)
     }
@@ -432,7 +468,9 @@ impl Rogue {
             self.kept = Some(bytes.to_vec());
         }
         let victim = client == Attack::CLIENT && phase == Phase::Mask;
-        if let (Some(shadow), Ok(Message::Protocol(body)), false) = (&mut self.shadow, Message::decode(bytes), victim) {
+        if let (Some(shadow), Ok(Message::Protocol(body) | Message::Proven { body, .. }), false) =
+            (&mut self.shadow, Message::decode(bytes), victim)
+        {
             // What the second state makes of it does not matter unless it comes to a claim.
             shadow.receive(body).ok();
         }

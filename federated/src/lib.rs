@@ -21,7 +21,8 @@
 //!
 //! ```text
 //! RoundStart (signed: session, round, configuration, model)
-//!   participant: Trained → Clipped → Noised → masked message         [participant, update, train, protect]
+//!   participant: proof of training, Trained → Clipped → Noised → masked message [participant, update, train, protect]
+//!   coordinator: verified proofs → cohort                            [coordinator, session]
 //!   coordinator: admitted messages → Aggregate → VerifiedAggregate   [coordinator, update, protect]
 //!   Model::apply(VerifiedAggregate)                                  [model]
 //! ```
@@ -46,8 +47,8 @@
 //!
 //! # Not provided yet
 //!
-//! Proofs of training: a client can send any update within the range that the sum is checked for. Transports over a
-//! network, contracts on data use, attestation, a verifiable log, durable budgets of clients.
+//! A proof that binds what is sent to what was proven: a client proves its local steps before it is let into a round, but can
+//! then send any update within the range that the sum is checked for. Transports over a network, contracts on data use, attestation, a verifiable log, durable budgets of clients.
 
 mod error;
 mod hash;

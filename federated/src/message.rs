@@ -9,6 +9,7 @@ use crate::{Error, Hash};
 const CONTEXT: &str = "federated/round-start/v1";
 const START: u8 = 1;
 const PROTOCOL: u8 = 2;
+const PROVEN: u8 = 3;
 
 /// A message, told apart by its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,35 +18,56 @@ pub enum Message<'a> {
     Start(&'a [u8]),
     /// Bytes of the protection.
     Protocol(&'a [u8]),
+    /// The first bytes of the protection, behind a proof of the round's training.
+    Proven {
+        /// The proof.
+        proof: &'a [u8],
+        /// Bytes of the protection.
+        body: &'a [u8],
+    },
 }
 
 impl<'a> Message<'a> {
-    /// Reads the first byte.
+    /// Reads the first byte, and of a proof its length (4 bytes, little-endian).
     ///
     /// # Errors
-    /// [`Error::Malformed`] for no bytes or an unknown kind.
+    /// [`Error::Malformed`] for no bytes, an unknown kind, or a proof longer than the message.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, Error> {
         match bytes.split_first() {
             Some((&START, rest)) => Ok(Self::Start(rest)),
             Some((&PROTOCOL, rest)) => Ok(Self::Protocol(rest)),
+            Some((&PROVEN, rest)) => {
+                let split = rest.split_first_chunk::<4>().and_then(|(length, rest)| {
+                    rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)
+                });
+                let (proof, body) = split.ok_or_else(|| Error::Malformed {
+                    what: "proven message",
+                    expected: "a proof's length, the proof, and a message".to_owned(),
+                    got: format!("{} bytes", bytes.len()),
+                })?;
+                Ok(Self::Proven { proof, body })
+            }
             other => Err(Error::Malformed {
                 what: "message",
-                expected: format!("kind {START} or {PROTOCOL}"),
+                expected: format!("kind {START}, {PROTOCOL} or {PROVEN}"),
                 got: other.map_or_else(|| "no bytes".to_owned(), |(kind, _)| format!("kind {kind}")),
             }),
         }
     }
 
     /// The bytes that [`Self::decode`] reads.
+    ///
+    /// # Panics
+    /// For a proof of 4 GiB or more.
     pub fn encode(&self) -> Vec<u8> {
-        let (kind, body) = match self {
-            Self::Start(body) => (START, body),
-            Self::Protocol(body) => (PROTOCOL, body),
-        };
-        let mut bytes = Vec::with_capacity(1 + body.len());
-        bytes.push(kind);
-        bytes.extend_from_slice(body);
-        bytes
+        match self {
+            Self::Start(body) => [&[START], *body].concat(),
+            Self::Protocol(body) => [&[PROTOCOL], *body].concat(),
+            Self::Proven { proof, body } => {
+                let length = u32::try_from(proof.len()).expect("proofs are far below 4 GiB");
+                [&[PROVEN], &length.to_le_bytes()[..], proof, body].concat()
+            }
+        }
     }
 }
 

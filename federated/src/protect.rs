@@ -54,7 +54,7 @@ pub trait ServerProtocol: Send {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
-    /// Training, then keys of the round.
+    /// Training and its proof, then keys of the round.
     Advertise,
     /// Sealed shares.
     Share,
@@ -72,12 +72,12 @@ impl Phase {
     /// The phase's name, as reports write it.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Advertise => "train + advertise",
+            Self::Advertise => "train, prove + advertise",
             Self::Share => "share",
             Self::Mask => "mask",
             Self::Sign => "sign",
             Self::Release => "release",
-            Self::Plain => "train + send",
+            Self::Plain => "train, prove + send",
         }
     }
 }

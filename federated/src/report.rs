@@ -5,7 +5,7 @@ mod plot;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::Error;
-use crate::config::{Mechanism, Protection};
+use crate::config::{Mechanism, Protection, TrainingProof};
 use crate::run::{Outcome, PhaseMeans, RoundRecord, Summary};
 use plot::{Bars, Lines, Series};
 use plotters::chart::SeriesLabelPosition;
@@ -267,7 +267,16 @@ fn promises(summary: &Summary) -> Markup {
             },
             Protection::Plain => p class="bad" { "The coordinator saw every update." },
         }
-        p { "Not proven in this version: that an update is honest training within its clip. A client can poison the sum within the range that is checked." }
+        @match summary.settings.training.proof {
+            TrainingProof::ZeroKnowledge => p {
+                "Each client of a sum proved, in zero knowledge, its local steps from the published model on the data that it registered, and that the update they give is within the clip."
+            },
+            TrainingProof::Transparent => p class="bad" {
+                "Each client of a sum proved its local steps, by a proof that is not zero-knowledge: it tells the coordinator values about the examples."
+            },
+            TrainingProof::None => p class="bad" { "No local step was proven." },
+        }
+        p { "Not proven in this version: that what a client sent, masked, is the update that it proved. A client can poison the sum within the range that is checked." }
         @if summary.without_noise.is_some() {
             p { "The comparison without noise is no part of the private run; it can be shown because this is a simulation." }
         }

@@ -82,12 +82,14 @@ pub struct PhaseMeans {
     pub answers: f64,
     /// Bytes that a client sent, over all clients of the session.
     pub sent: f64,
+    /// Those of them that were proofs of training.
+    pub proofs: f64,
     /// Bytes that a client received, over all clients of the session.
     pub received: f64,
 }
 
 impl Summary {
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     pub(super) fn new(settings: &Settings, attack: Option<Attack>, simulation: &Simulation) -> Self {
         let session = simulation.session();
@@ -168,6 +170,7 @@ impl Summary {
                 coordinator_ms: mean(|metrics| metrics.coordinator_ms),
                 answers: mean(|metrics| metrics.answers as f64),
                 sent: mean(|metrics| metrics.sent as f64) / clients,
+                proofs: mean(|metrics| metrics.proofs as f64) / clients,
                 received: mean(|metrics| metrics.received as f64) / clients,
             }
         };

@@ -1,7 +1,7 @@
 //! Every cheat that the simulation plays is found by the right party, in the right phase, and nobody else is blamed.
 
 use nexus_federated::attack::{Accused, Attack, Incident, Party};
-use nexus_federated::config::{Protection, Settings};
+use nexus_federated::config::{Protection, Settings, TrainingProof};
 use nexus_federated::protect::Phase;
 use nexus_federated::run::{self, Outcome, Silent, Summary};
 use nexus_federated::{ClientId, Error, Round};
@@ -144,5 +144,27 @@ fn a_run_without_what_a_cheat_needs_is_refused() {
             Err(Error::Config(error)) => assert!(needs_two && error.field == "training.rounds", "{attack:?}: {error}"),
             other => assert!(!needs_two && other.is_ok(), "{attack:?}: {other:?}"),
         }
+    }
+}
+
+#[test]
+fn each_cheat_about_training_is_kept_out_of_its_round_by_name() {
+    for attack in
+        [Attack::WrongData, Attack::SkippedStep, Attack::ScaledUpdate, Attack::OtherModel, Attack::StolenProof]
+    {
+        let (summary, incidents) = caught(attack);
+        assert_eq!(incidents, [(Round(1), Phase::Advertise, Party::Coordinator, CHEAT)], "{attack:?}");
+        assert!(reason(&summary, 0).contains("proof of training is refused"), "{attack:?}: {}", reason(&summary, 0));
+        assert_eq!(contributors(&summary), [all_but_the_cheat(), all(), all()], "{attack:?}");
+    }
+}
+
+#[test]
+fn a_cheat_about_training_needs_proofs_to_be_caught() {
+    let mut unproven = settings();
+    unproven.training.proof = TrainingProof::None;
+    match Attack::WrongData.check(&unproven) {
+        Err(Error::Config(error)) => assert_eq!(error.field, "training.proof"),
+        other => panic!("{other:?}"),
     }
 }

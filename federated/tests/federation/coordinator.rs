@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nexus_dp::account::Rho;
-use nexus_federated::config::{Mechanism, Protection, Settings};
+use nexus_federated::config::{Mechanism, Protection, Settings, TrainingProof};
 use nexus_federated::coordinator::{Coordinator, Effect};
 use nexus_federated::message::Message;
 use nexus_federated::protect::Phase;
@@ -31,6 +31,7 @@ fn five() -> Parties {
 fn plain(clients: usize) -> Settings {
     let mut settings = settings(clients);
     settings.aggregation.protect = Protection::Plain;
+    settings.training.proof = TrainingProof::None;
     settings
 }
 
@@ -231,7 +232,7 @@ fn garbage_is_refused_in_every_phase_and_names_the_connection() {
         for garbage in [&b""[..], &[0], &[2], &[2, 1], &[9; 40], &[2; 400]] {
             let effects = parties.coordinator.handle(0, ClientId(3), garbage);
             let reason = only_rejection(&effects, 3);
-            assert!(matches!(reason, Error::Malformed { .. } | Error::Aggregation(_)), "{reason}");
+            assert!(matches!(reason, Error::Malformed { .. } | Error::Aggregation(_) | Error::NoProof), "{reason}");
         }
         let start = parties.coordinator.handle(0, ClientId(3), &Message::Start(&[1; 156]).encode());
         assert!(matches!(only_rejection(&start, 3), Error::OutOfTurn("a round is started by the coordinator alone")));
@@ -247,7 +248,7 @@ fn whose_signature_it_is_counts_and_not_whose_connection() {
     let effects = parties.coordinator.open(0).unwrap();
     let answers = parties.answers(&effects);
     let effects = parties.coordinator.handle(0, ClientId(0), &answers[3].1);
-    assert!(matches!(effects[..], [Effect::Admitted { client: ClientId(3), phase: Phase::Advertise }]));
+    assert!(matches!(effects[..], [Effect::Admitted { client: ClientId(3), phase: Phase::Advertise, proof: Some(_) }]));
 }
 
 #[test]
@@ -408,7 +409,7 @@ fn an_update_in_the_clear_is_checked_before_it_is_added() {
     }
     let edge = update(&[0, 0, 0, half - 1, -half, 0]);
     let effects = send(one, Kind::Masked, params.hash(), &edge, 1);
-    assert!(matches!(effects[..], [Effect::Admitted { client: ClientId(1), phase: Phase::Plain }]));
+    assert!(matches!(effects[..], [Effect::Admitted { client: ClientId(1), phase: Phase::Plain, proof: None }]));
     let effects = send(one, Kind::Masked, params.hash(), &good, 1);
     assert!(matches!(only_rejection(&effects, 1), Error::OutOfTurn("a second update of one client")));
 
@@ -469,6 +470,67 @@ proptest! {
         let effects = parties.deliver(0, &answers[2..3]);
         let refused = rejections(&effects);
         let [(ClientId(2), reason)] = refused[..] else { panic!("expected a refusal, got {effects:?}") };
-        prop_assert!(matches!(reason, Error::Malformed { .. } | Error::Aggregation(_)), "{reason}");
+        let known = matches!(
+            reason,
+            Error::Malformed { .. }
+                | Error::Aggregation(_)
+                | Error::Training { .. }
+                | Error::NoProof
+                | Error::UnknownClient(_)
+                | Error::OutOfTurn(_)
+        );
+        prop_assert!(known, "{reason}");
     }
+}
+
+#[test]
+fn an_honest_round_completes_with_every_kind_of_proof() {
+    for proof in [TrainingProof::ZeroKnowledge, TrainingProof::Transparent, TrainingProof::None] {
+        let mut settings = settings(5);
+        settings.training.proof = proof;
+        assert_eq!(Parties::new(&settings).round().contributors.len(), 5, "{proof:?}");
+    }
+}
+
+/// A first message of client 1 with another proof in it is refused by name, and the round goes on without it.
+#[test]
+fn a_damaged_or_borrowed_proof_keeps_its_client_out_of_the_round() {
+    let mut parties = five();
+    let effects = parties.coordinator.open(0).unwrap();
+    let answers = parties.answers(&effects);
+    let take = |index: usize| match Message::decode(&answers[index].1) {
+        Ok(Message::Proven { proof, body }) => (proof.to_vec(), body.to_vec()),
+        other => panic!("expected a proof, got {other:?}"),
+    };
+    let (own, body) = take(1);
+    let mut flipped = own.clone();
+    flipped[own.len() / 2] ^= 1;
+    // The same client's proof in another session.
+    let elsewhere = {
+        let mut session = Parties::new(&settings(5));
+        session.clients.truncate(2);
+        let other = session_with(&settings(5), [8; 32]);
+        session.coordinator = crate::support::coordinator(&other);
+        session.clients = vec![(crate::support::participant(&other, 1), rng(5))];
+        let effects = session.coordinator.open(0).unwrap();
+        match Message::decode(&session.answers(&effects)[0].1) {
+            Ok(Message::Proven { proof, .. }) => proof.to_vec(),
+            other => panic!("expected a proof, got {other:?}"),
+        }
+    };
+    let cheats = [Vec::new(), own[..own.len() - 1].to_vec(), [&own[..], &[0]].concat(), flipped, take(0).0, elsewhere];
+    for (index, proof) in cheats.iter().enumerate() {
+        let message = Message::Proven { proof, body: &body }.encode();
+        let effects = parties.coordinator.handle(0, ClientId(1), &message);
+        match only_rejection(&effects, 1) {
+            Error::Training { client: ClientId(1), .. } => {}
+            other => panic!("cheat {index}: {other}"),
+        }
+    }
+    let bare = parties.coordinator.handle(0, ClientId(1), &Message::Protocol(&body).encode());
+    assert!(matches!(only_rejection(&bare, 1), Error::NoProof));
+    let honest: Vec<_> = answers.iter().filter(|(client, _)| *client != ClientId(1)).cloned().collect();
+    assert_eq!(parties.deliver(0, &honest).len(), 4);
+    parties.coordinator.tick(TIMEOUT);
+    assert_eq!(parties.coordinator.phase(), Some(Phase::Share), "the round goes on");
 }

@@ -6,7 +6,7 @@ use nexus_circuits::CircuitError;
 use nexus_circuits::reference::Weights;
 use nexus_dp::DpError;
 use nexus_dp::account::Rho;
-use nexus_federated::config::{Mechanism, Protection, RoundConfig, Settings};
+use nexus_federated::config::{Mechanism, Protection, RoundConfig, Settings, TrainingProof};
 use nexus_federated::coordinator::Effect;
 use nexus_federated::data::Dataset;
 use nexus_federated::message::{Message, RoundStart};
@@ -21,7 +21,7 @@ use proptest::prelude::*;
 
 use crate::support::{
     CLASSES, FEATURES, Parties, client_identity, coordinator_identity, data, initial, participant, rejections, rng,
-    session, settings,
+    secret, session, settings,
 };
 
 const CLIENT: u32 = 2;
@@ -152,7 +152,15 @@ fn a_client_started_again_without_its_state_cannot_mask_another_update() {
     let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
     let again = || {
         let (session, identity) = (Arc::clone(&RECORDING.session), client_identity(CLIENT));
-        Participant::new(session, ClientId(CLIENT), identity, data(CLIENT), Arc::clone(&journal)).unwrap()
+        Participant::new(
+            session,
+            ClientId(CLIENT),
+            identity,
+            data(CLIENT),
+            secret(&RECORDING.session, CLIENT),
+            Arc::clone(&journal),
+        )
+        .unwrap()
     };
     let play = |client: &mut Participant, seed| {
         let mut rng = rng(seed);
@@ -177,7 +185,9 @@ fn an_update_in_the_clear_is_sent_once_even_by_a_client_started_again() {
     let call = start(&session, 1);
     let send = |seed| {
         let (session, identity) = (Arc::clone(&session), client_identity(0));
-        let mut client = Participant::new(session, ClientId(0), identity, data(0), Arc::clone(&journal)).unwrap();
+        let secret = secret(&session, 0);
+        let mut client =
+            Participant::new(session, ClientId(0), identity, data(0), secret, Arc::clone(&journal)).unwrap();
         let sent = client.handle(&call, &mut rng(seed));
         (sent, client)
     };
@@ -292,7 +302,14 @@ fn another_client_s_inbox_is_refused() {
 fn who_is_not_of_the_session_takes_no_part() {
     let session = session(&settings(4));
     let make = |client, identity| {
-        Participant::new(Arc::clone(&session), ClientId(client), identity, data(0), Arc::new(MemoryJournal::new()))
+        Participant::new(
+            Arc::clone(&session),
+            ClientId(client),
+            identity,
+            data(0),
+            secret(&session, 0),
+            Arc::new(MemoryJournal::new()),
+        )
     };
     for (client, identity) in [(4, client_identity(4)), (0, client_identity(1)), (1, client_identity(0))] {
         assert!(matches!(make(client, identity), Err(Error::UnknownClient(ClientId(id))) if id == client));
@@ -301,10 +318,12 @@ fn who_is_not_of_the_session_takes_no_part() {
 
 #[test]
 fn data_that_does_not_fit_the_model_is_refused() {
-    let session = session(&without_noise(4));
+    let mut unproven = without_noise(4);
+    unproven.training.proof = TrainingProof::None;
+    let session = session(&unproven);
     let make = |data| {
         let journal = Arc::new(MemoryJournal::new());
-        Participant::new(Arc::clone(&session), ClientId(0), client_identity(0), data, journal)
+        Participant::new(Arc::clone(&session), ClientId(0), client_identity(0), data, secret(&session, 0), journal)
     };
     let wide = Dataset::new("wide", vec![1; 3], vec![0], 3, CLASSES).unwrap();
     match make(wide) {

@@ -102,6 +102,9 @@ fn settings(arguments: &Arguments) -> Result<Settings, Failure> {
     if let Some(rounds) = arguments.rounds {
         settings.training.rounds = rounds;
     }
+    if let Some(proof) = arguments.proof {
+        settings.training.proof = proof.into();
+    }
     Ok(settings)
 }
 

@@ -82,12 +82,21 @@ fn rounds(summary: &Summary) -> Table {
 }
 
 fn phases(summary: &Summary) -> Table {
-    let mut table = table(&["phase (mean of a round)", "answers", "sent/client", "recv/client", "clients", "server"]);
+    let mut table = table(&[
+        "phase (mean of a round)",
+        "answers",
+        "sent/client",
+        "of it proofs",
+        "recv/client",
+        "clients",
+        "server",
+    ]);
     for means in summary.phases() {
         table.add_row([
             means.phase.name().to_owned(),
             format!("{:.1}", means.answers),
             format!("{:.2} kB", means.sent / 1e3),
+            format!("{:.2} kB", means.proofs / 1e3),
             format!("{:.2} kB", means.received / 1e3),
             format!("{:.0} ms", means.clients_ms),
             format!("{:.0} ms", means.coordinator_ms),
