@@ -25,7 +25,9 @@ pub enum CircuitError {
         value: usize,
     },
     /// A shape could not be read.
-    #[error("shape {got:?} cannot be read, expected widths joined by hyphens, as in 64-32-10")]
+    #[error(
+        "shape {got:?} cannot be read, expected parts joined by hyphens, as in 64-32-10 or 28x28x1-6c5p2-a2-16c5-a2-120-84-10"
+    )]
     Unreadable {
         /// What was given.
         got: String,

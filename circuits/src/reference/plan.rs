@@ -1,4 +1,4 @@
-use super::{FixedPoint, Layer, Shape};
+use super::{FixedPoint, Layer, Loss, Shape};
 use crate::{CircuitError, FIELD_ORDER};
 
 /// What is trained and how: dimensions, widths, batch, steps and rate, with every accumulator bounded.
@@ -6,6 +6,7 @@ use crate::{CircuitError, FIELD_ORDER};
 pub struct TrainingPlan {
     shape: Shape,
     format: FixedPoint,
+    loss: Loss,
     batch: usize,
     steps: usize,
     rate_shift: i32,
@@ -31,15 +32,10 @@ impl TrainingPlan {
     /// The greatest magnitude that weights may be able to reach in training.
     pub const MAX_WEIGHT: u128 = i32::MAX as u128;
 
-    /// A plan of `steps` steps with batches of `batch` at learning rate `2^−rate_shift`, on the mean over the batch.
-    ///
-    /// The gradient of layer `l` is divided by `2^s`, `s = fractions of its two factors − weight fraction + log₂ batch + rate_shift`.
-    /// A rounding of `z` by `f` bits to a value of at most `Q` needs `|z| + 2^f·(Q + 1) < p/2`.
+    /// A plan of `steps` steps with batches of `batch` at learning rate `2^−rate_shift`, on the mean squared error.
     ///
     /// # Errors
-    /// [`CircuitError::OutOfRange`] for widths, batch, steps or a rate whose shift leaves 1 to 62;
-    /// [`CircuitError::NotAPowerOfTwo`] for the batch; [`CircuitError::AccumulatorTooWide`] if a sum could reach p/2,
-    /// or a weight exceed [`Self::MAX_WEIGHT`], in the worst case over all data.
+    /// As [`Self::with_loss`].
     pub fn new(
         shape: Shape,
         format: FixedPoint,
@@ -47,7 +43,29 @@ impl TrainingPlan {
         steps: usize,
         rate_shift: i32,
     ) -> Result<Self, CircuitError> {
+        Self::with_loss(shape, format, Loss::SquaredError, batch, steps, rate_shift)
+    }
+
+    /// A plan of `steps` steps with batches of `batch` at learning rate `2^−rate_shift`, on the mean of the loss over the batch.
+    ///
+    /// The gradient of layer `l` is divided by `2^s`, `s = fractions of its two factors − weight fraction + log₂ batch + rate_shift`.
+    /// A rounding of `z` by `f` bits to a value of at most `Q` needs `|z| + 2^f·(Q + 1) < p/2`.
+    ///
+    /// # Errors
+    /// [`CircuitError::OutOfRange`] for widths, batch, steps or a rate whose shift leaves 1 to 62;
+    /// and for widths or classes that [`Loss::CrossEntropy`] has no table for; [`CircuitError::NotAPowerOfTwo`] for the
+    /// batch; [`CircuitError::AccumulatorTooWide`] if a sum could reach p/2, or a weight exceed [`Self::MAX_WEIGHT`], in
+    /// the worst case over all data.
+    pub fn with_loss(
+        shape: Shape,
+        format: FixedPoint,
+        loss: Loss,
+        batch: usize,
+        steps: usize,
+        rate_shift: i32,
+    ) -> Result<Self, CircuitError> {
         let format = format.validate()?;
+        loss.validate(format, shape.outputs())?;
         let check = |field, value: i128, min: i128, max: i128| {
             if (min..=max).contains(&value) {
                 return Ok(());
@@ -60,7 +78,7 @@ impl TrainingPlan {
             return Err(CircuitError::NotAPowerOfTwo { field: "batch", value: batch });
         }
         let mut plan =
-            Self { shape, format, batch, steps, rate_shift, update_shifts: Vec::new(), accumulators: Vec::new() };
+            Self { shape, format, loss, batch, steps, rate_shift, update_shifts: Vec::new(), accumulators: Vec::new() };
         for layer in plan.shape.layers() {
             let base = plan.input_fraction(layer) as i32 + format.activation_fraction as i32
                 - format.weight_fraction as i32
@@ -95,6 +113,11 @@ impl TrainingPlan {
         self.format
     }
 
+    /// What is minimised.
+    pub const fn loss(&self) -> Loss {
+        self.loss
+    }
+
     /// Examples a step.
     pub const fn batch(&self) -> usize {
         self.batch
@@ -120,9 +143,10 @@ impl TrainingPlan {
         self.accumulators.iter().map(|accumulator| accumulator.bound).max().unwrap_or(0)
     }
 
-    /// Fractional bits of the activations that enter a layer.
-    pub(super) const fn input_fraction(&self, layer: Layer) -> u32 {
-        if layer.index == 0 { FixedPoint::INPUT_FRACTION } else { self.format.activation_fraction }
+    /// Fractional bits of what enters a layer: an average keeps its sum, and has more of them.
+    pub(crate) const fn input_fraction(&self, layer: Layer) -> u32 {
+        let fraction = if layer.index == 0 { FixedPoint::INPUT_FRACTION } else { self.format.activation_fraction };
+        fraction + layer.pool_bits()
     }
 
     /// How far a layer's products are shifted to become activations.
@@ -130,9 +154,9 @@ impl TrainingPlan {
         self.input_fraction(layer) + self.format.weight_fraction - self.format.activation_fraction
     }
 
-    /// How far errors times weights are shifted to become the errors of the layer before.
-    pub(crate) const fn backward_shift(&self) -> u32 {
-        self.format.weight_fraction
+    /// How far a layer's errors times its weights are shifted to become the errors of the layer before.
+    pub(crate) const fn backward_shift(&self, layer: Layer) -> u32 {
+        self.format.weight_fraction + layer.pool_bits()
     }
 
     /// How far a layer's gradient is shifted to become a step of its weights.
@@ -144,17 +168,40 @@ impl TrainingPlan {
     pub(crate) fn input_bound(&self, layer: Layer) -> u128 {
         // The constant one, 2^fraction, may exceed the activations themselves.
         let one = 1u128 << self.input_fraction(layer);
-        if layer.index == 0 { one } else { one.max(1 << (self.format.activation_bits - 1)) }
+        if layer.index == 0 { one } else { one.max(1 << (self.format.activation_bits - 1 + layer.pool_bits())) }
     }
 
-    /// The greatest magnitude of an error: an output's, and the target's one.
-    pub(crate) const fn error_bound(&self) -> u128 {
-        (1 << (self.format.activation_bits - 1)) + (1 << self.format.activation_fraction)
+    /// The greatest magnitude of an error behind a layer.
+    pub(crate) fn error_bound(&self, layer: Layer) -> u128 {
+        let (rounded, one) = (1 << (self.format.activation_bits - 1), 1 << self.format.activation_fraction);
+        match self.loss {
+            _ if layer.index + 1 < self.shape.depth() => rounded,
+            // An output, and the target's one.
+            Loss::SquaredError => rounded + one,
+            // A probability minus the target.
+            Loss::CrossEntropy => one,
+        }
+    }
+
+    /// The greatest magnitude of a gradient, summed over the batch and all positions.
+    pub(crate) fn gradient_bound(&self, layer: Layer) -> u128 {
+        let terms = self.batch as u128 * layer.output().positions() as u128;
+        terms * self.input_bound(layer) * self.error_bound(layer)
+    }
+
+    /// The greatest magnitude of an error on its way back through a layer's weights, before it is rounded.
+    pub(crate) fn backward_bound(&self, layer: Layer) -> u128 {
+        (layer.taps() * layer.outputs) as u128 * self.error_bound(layer) * self.weight_bound(layer)
+    }
+
+    /// The greatest magnitude of a layer's sums, before they are rounded.
+    pub(crate) fn forward_bound(&self, layer: Layer) -> u128 {
+        layer.rows() as u128 * self.input_bound(layer) * self.weight_bound(layer)
     }
 
     /// The greatest magnitude of one step's change of a weight.
     pub(crate) fn change_bound(&self, layer: Layer) -> u128 {
-        ((self.batch as u128 * self.input_bound(layer) * self.error_bound()) >> self.update_shift(layer)) + 1
+        (self.gradient_bound(layer) >> self.update_shift(layer)) + 1
     }
 
     /// The greatest magnitude of a weight before the last step.
@@ -163,21 +210,18 @@ impl TrainingPlan {
     }
 
     fn layer_accumulators(&self, layer: Layer) -> Vec<Accumulator> {
-        let weight = self.weight_bound(layer);
         let activation = 1u128 << (self.format.activation_bits - 1);
-        let (input, error) = (self.input_bound(layer), self.error_bound());
         let named = |pass, z: u128, shift: u32, quotient: u128| Accumulator {
             name: format!("{pass} of layer {}", layer.index),
             bound: z + ((quotient + 1) << shift),
         };
-        let rows = layer.rows() as u128;
+        let (gradient, change) = (self.gradient_bound(layer), self.change_bound(layer));
         let mut all = vec![
-            named("forward", rows * input * weight, self.forward_shift(layer), activation),
-            named("gradient", self.batch as u128 * input * error, self.update_shift(layer), self.change_bound(layer)),
+            named("forward", self.forward_bound(layer), self.forward_shift(layer), activation),
+            named("gradient", gradient, self.update_shift(layer), change),
         ];
         if layer.index > 0 {
-            let z = layer.outputs as u128 * error * weight;
-            all.push(named("backward", z, self.backward_shift(), activation));
+            all.push(named("backward", self.backward_bound(layer), self.backward_shift(layer), activation));
         }
         all
     }
@@ -195,16 +239,16 @@ mod tests {
     fn the_bounds_of_a_known_network() {
         let plan = TrainingPlan::new(shape("784-128-10"), FixedPoint::V1, 64, 8, 4).unwrap();
         let bounds: Vec<_> = plan.accumulators().iter().map(|a| (a.name.as_str(), a.bound)).collect();
-        // Errors reach 2^15 + 2^12. A step changes a weight by at most ⌊64·2^8·error / 2^10⌋ + 1 in the first layer and
-        // ⌊64·2^15·error / 2^14⌋ + 1 in the last; eight steps start below 2^23.
+        // Errors reach 2^15, and 2^15 + 2^12 behind the last layer. A step changes a weight by at most
+        // ⌊64·2^8·2^15 / 2^10⌋ + 1 in the first layer and ⌊64·2^15·error / 2^14⌋ + 1 in the last; eight steps start below 2^23.
         let error = (1 << 15) + (1 << 12);
-        let changes = [64 * (1 << 8) * error / (1 << 10) + 1, 64 * (1 << 15) * error / (1 << 14) + 1];
+        let changes = [64 * (1 << 8) * (1 << 15) / (1 << 10) + 1, 64 * (1 << 15) * error / (1 << 14) + 1];
         let weights = changes.map(|change| (1 << 23) + 8 * change);
         assert_eq!(
             bounds,
             [
                 ("forward of layer 0", 785 * (1 << 8) * weights[0] + (((1 << 15) + 1) << 16)),
-                ("gradient of layer 0", 64 * (1 << 8) * error + ((changes[0] + 1) << 10)),
+                ("gradient of layer 0", 64 * (1 << 8) * (1 << 15) + ((changes[0] + 1) << 10)),
                 ("forward of layer 1", 129 * (1 << 15) * weights[1] + (((1 << 15) + 1) << 20)),
                 ("gradient of layer 1", 64 * (1 << 15) * error + ((changes[1] + 1) << 14)),
                 ("backward of layer 1", 10 * error * weights[1] + (((1 << 15) + 1) << 20)),

@@ -1,7 +1,7 @@
 use thiserror::Error;
 
 use super::fixed_point::{round, saturate};
-use super::{FixedPoint, Layer, Matrix, Products, Schedule, TrainingPlan, Weights};
+use super::{FixedPoint, Layer, Loss, Matrix, Products, Schedule, Softmax, TrainingPlan, Weights};
 use crate::CircuitError;
 
 /// Borrowed examples: `n × features` input bytes, row-major, and `n` labels.
@@ -69,11 +69,11 @@ pub enum TrainError<E: std::error::Error + 'static> {
 /// Each method is called once a step and layer: `forward` from the first layer to the last, then `gradient` and,
 /// but for the first layer, `backward`, from the last to the first.
 pub trait Observer {
-    /// `Z = A·W`, `batch × outputs`.
+    /// `Z = A·W`, `batch × positions × outputs`.
     fn forward(&mut self, _layer: Layer, _sums: &[i64]) {}
     /// `dW = Aᵀ·E`, `(inputs + 1) × outputs`.
     fn gradient(&mut self, _layer: Layer, _sums: &[i64]) {}
-    /// `E·Wᵀ` without the bias, `batch × inputs`.
+    /// `E·Wᵀ` without the bias, added up by what enters: `batch ×` the layer's image.
     fn backward(&mut self, _layer: Layer, _sums: &[i64]) {}
 }
 
@@ -84,11 +84,18 @@ impl Observer for () {}
 pub struct Sgd<P> {
     plan: TrainingPlan,
     products: P,
-    /// Per layer, the rows that enter it: `rows × (inputs + 1)`, the last column the constant one.
-    activations: Vec<Vec<i32>>,
-    /// `rows × outputs` of the last layer, then the errors of the layer at hand.
+    /// The last layer's, where the loss is the cross-entropy.
+    softmax: Option<Softmax>,
+    /// Per layer, what its kernel covers: `examples × positions` rows of `inputs + 1`, the last the constant one.
+    patches: Vec<Vec<i32>>,
+    /// Per layer, what leaves it: `examples × positions × outputs`, after the ReLU but for the last.
+    values: Vec<Vec<i32>>,
+    /// What enters the layer at hand.
+    image: Vec<i32>,
+    /// The errors of the layer at hand, as its values.
     errors: Vec<i32>,
     sums: Vec<i64>,
+    back_patches: Vec<i64>,
     back_sums: Vec<i64>,
 }
 
@@ -98,8 +105,11 @@ impl<P: Products> Sgd<P> {
 
     /// A trainer for `plan`.
     pub fn new(plan: TrainingPlan, products: P) -> Self {
-        let activations = vec![Vec::new(); plan.shape().depth()];
-        Self { plan, products, activations, errors: Vec::new(), sums: Vec::new(), back_sums: Vec::new() }
+        let softmax = (plan.loss() == Loss::CrossEntropy).then(|| Softmax::new(plan.format()));
+        let (patches, values) = (vec![Vec::new(); plan.shape().depth()], vec![Vec::new(); plan.shape().depth()]);
+        let (image, errors) = (Vec::new(), Vec::new());
+        let (sums, back_patches, back_sums) = (Vec::new(), Vec::new(), Vec::new());
+        Self { plan, products, softmax, patches, values, image, errors, sums, back_patches, back_sums }
     }
 
     /// What is trained and how.
@@ -163,7 +173,7 @@ impl<P: Products> Sgd<P> {
         let indices: Vec<u32> = (0..examples.len() as u32).collect();
         for rows in indices.chunks(Self::PREDICTION_ROWS) {
             self.forward(weights, examples, rows, &mut ())?;
-            predictions.extend(self.errors.chunks_exact(classes).map(|outputs| {
+            predictions.extend(self.outputs().chunks_exact(classes).map(|outputs| {
                 let best = outputs.iter().enumerate().max_by_key(|&(class, &value)| (value, std::cmp::Reverse(class)));
                 best.map_or(0, |(class, _)| class as u8)
             }));
@@ -193,7 +203,12 @@ impl<P: Products> Sgd<P> {
         mismatch("features of an example", shape.inputs(), examples.features)
     }
 
-    /// Fills `activations` with what enters each layer, and `errors` with the last layer's outputs.
+    /// The last layer's values.
+    fn outputs(&self) -> &[i32] {
+        &self.values[self.plan.shape().depth() - 1]
+    }
+
+    /// Fills `patches` with what enters each layer, and `values` with what leaves it.
     fn forward(
         &mut self,
         weights: &Weights,
@@ -201,32 +216,34 @@ impl<P: Products> Sgd<P> {
         rows: &[u32],
         observer: &mut impl Observer,
     ) -> Result<(), TrainError<P::Error>> {
-        let FixedPoint { activation_bits, activation_fraction, .. } = self.plan.format();
-        let first = &mut self.activations[0];
-        first.clear();
+        let bits = self.plan.format().activation_bits;
+        self.image.clear();
         for &row in rows {
-            first.extend(examples.row(row as usize).iter().copied().map(i32::from));
-            first.push(1 << FixedPoint::INPUT_FRACTION);
+            self.image.extend(examples.row(row as usize).iter().copied().map(i32::from));
         }
         let last = self.plan.shape().depth() - 1;
-        for layer in self.plan.shape().layers() {
-            let left = Matrix::new(&self.activations[layer.index], rows.len(), layer.rows());
+        let layers: Vec<Layer> = self.plan.shape().layers().collect();
+        for &layer in &layers {
+            if let Some(before) = layer.index.checked_sub(1) {
+                average(layer, &self.values[before], &mut self.image);
+            }
+            let one = 1 << self.plan.input_fraction(layer);
+            let patches = &mut self.patches[layer.index];
+            unfold(layer, &self.image, one, patches);
+            let count = rows.len() * layer.output().positions();
+            let left = Matrix::new(patches, count, layer.rows());
             let right = Matrix::new(weights.layer(layer), layer.rows(), layer.outputs);
-            self.sums.resize(rows.len() * layer.outputs, 0);
+            self.sums.resize(count * layer.outputs, 0);
             self.products.product(left, right, &mut self.sums).map_err(TrainError::Products)?;
             observer.forward(layer, &self.sums);
             let shift = self.plan.forward_shift(layer);
-            let rounded = |&z: &i64| saturate(round(z, shift), activation_bits);
+            let rounded = |&z: &i64| saturate(round(z, shift), bits);
+            let values = &mut self.values[layer.index];
+            values.clear();
             if layer.index == last {
-                self.errors.clear();
-                self.errors.extend(self.sums.iter().map(rounded));
+                values.extend(self.sums.iter().map(rounded));
             } else {
-                let next = &mut self.activations[layer.index + 1];
-                next.clear();
-                for row in self.sums.chunks_exact(layer.outputs) {
-                    next.extend(row.iter().map(rounded).map(|q| q.max(0)));
-                    next.push(1 << activation_fraction);
-                }
+                values.extend(self.sums.iter().map(rounded).map(|q| q.max(0)));
             }
         }
         Ok(())
@@ -242,16 +259,18 @@ impl<P: Products> Sgd<P> {
         self.forward(weights, examples, batch, observer)?;
         let FixedPoint { activation_bits, activation_fraction, .. } = self.plan.format();
         let classes = self.plan.shape().outputs();
+        self.errors.clone_from(&self.values[self.plan.shape().depth() - 1]);
         for (outputs, &row) in self.errors.chunks_exact_mut(classes).zip(batch) {
-            let target = usize::from(examples.labels[row as usize]);
-            for (class, output) in outputs.iter_mut().enumerate() {
-                *output -= i32::from(class == target) << activation_fraction;
+            if let Some(softmax) = &self.softmax {
+                softmax.apply(outputs);
             }
+            outputs[usize::from(examples.labels[row as usize])] -= 1 << activation_fraction;
         }
         let layers: Vec<Layer> = self.plan.shape().layers().collect();
         for &layer in layers.iter().rev() {
-            let errors = Matrix::new(&self.errors, batch.len(), layer.outputs);
-            let entering = Matrix::new(&self.activations[layer.index], batch.len(), layer.rows());
+            let rows = batch.len() * layer.output().positions();
+            let errors = Matrix::new(&self.errors, rows, layer.outputs);
+            let entering = Matrix::new(&self.patches[layer.index], rows, layer.rows());
             self.sums.resize(layer.parameters(), 0);
             self.products.product(entering.transpose(), errors, &mut self.sums).map_err(TrainError::Products)?;
             observer.gradient(layer, &self.sums);
@@ -259,8 +278,10 @@ impl<P: Products> Sgd<P> {
             if layer.index > 0 {
                 let inputs = &weights.layer(layer)[..layer.inputs * layer.outputs];
                 let right = Matrix::new(inputs, layer.inputs, layer.outputs).transpose();
-                self.back_sums.resize(batch.len() * layer.inputs, 0);
-                self.products.product(errors, right, &mut self.back_sums).map_err(TrainError::Products)?;
+                let sums = &mut self.back_patches;
+                sums.resize(rows * layer.inputs, 0);
+                self.products.product(errors, right, sums).map_err(TrainError::Products)?;
+                fold(layer, sums, &mut self.back_sums);
                 observer.backward(layer, &self.back_sums);
             }
             let shift = self.plan.update_shift(layer);
@@ -269,18 +290,85 @@ impl<P: Products> Sgd<P> {
                 *weight -= round(gradient, shift) as i32;
             }
             if layer.index > 0 {
-                let shift = self.plan.backward_shift();
-                let entered = self.activations[layer.index].chunks_exact(layer.rows());
-                self.errors.clear();
-                for (sums, entered) in self.back_sums.chunks_exact(layer.inputs).zip(entered) {
-                    // A ReLU was on where its output is at least one: at zero the bit is determined, and off.
-                    self.errors.extend(sums.iter().zip(entered).map(|(&sum, &output)| {
-                        if output > 0 { saturate(round(sum, shift), activation_bits) } else { 0 }
-                    }));
-                }
+                let shift = self.plan.backward_shift(layer);
+                let rounded = |&sum: &i64| saturate(round(sum, shift), activation_bits);
+                self.image.clear();
+                self.image.extend(self.back_sums.iter().map(rounded));
+                spread(layer, &self.image, &self.values[layer.index - 1], &mut self.errors);
             }
         }
         Ok(())
+    }
+}
+
+/// The sums over a layer's squares of `values`, which are images of its source.
+fn average(layer: Layer, values: &[i32], image: &mut Vec<i32>) {
+    let (source, entering) = (layer.source, layer.image());
+    image.clear();
+    if layer.pool == 1 {
+        image.extend_from_slice(values);
+        return;
+    }
+    image.resize(values.len() / source.len() * entering.len(), 0);
+    for (sums, values) in image.chunks_exact_mut(entering.len()).zip(values.chunks_exact(source.len())) {
+        for (position, pixel) in values.chunks_exact(source.channels).enumerate() {
+            if let Some(pooled) = layer.pooled(position) {
+                let sums = &mut sums[pooled * source.channels..][..source.channels];
+                sums.iter_mut().zip(pixel).for_each(|(sum, &value)| *sum += value);
+            }
+        }
+    }
+}
+
+/// One row a position: what the kernel covers there, and the constant one.
+fn unfold(layer: Layer, image: &[i32], one: i32, patches: &mut Vec<i32>) {
+    let (entering, width) = (layer.image(), layer.rows());
+    let examples = image.len() / entering.len();
+    let block = layer.output().positions() * width;
+    patches.clear();
+    patches.resize(examples * block, 0);
+    for (patches, image) in patches.chunks_exact_mut(block).zip(image.chunks_exact(entering.len())) {
+        layer.for_taps(|tap, output, position| {
+            let channels = entering.channels;
+            let pixel = &image[position * channels..][..channels];
+            patches[output * width + tap * channels..][..channels].copy_from_slice(pixel);
+        });
+        patches.iter_mut().skip(layer.inputs).step_by(width).for_each(|slot| *slot = one);
+    }
+}
+
+/// Adds up what goes back to each pixel from every patch that saw it.
+fn fold(layer: Layer, patches: &[i64], sums: &mut Vec<i64>) {
+    let (entering, block) = (layer.image(), layer.output().positions() * layer.inputs);
+    let examples = patches.len() / block;
+    sums.clear();
+    sums.resize(examples * entering.len(), 0);
+    for (sums, patches) in sums.chunks_exact_mut(entering.len()).zip(patches.chunks_exact(block)) {
+        layer.for_taps(|tap, output, position| {
+            let channels = entering.channels;
+            let pixel = &patches[output * layer.inputs + tap * channels..][..channels];
+            let sums = &mut sums[position * channels..][..channels];
+            sums.iter_mut().zip(pixel).for_each(|(sum, &value)| *sum += value);
+        });
+    }
+}
+
+/// The errors of a layer's source: those of its image at each pixel of a square, where the ReLU was on.
+fn spread(layer: Layer, image: &[i32], values: &[i32], errors: &mut Vec<i32>) {
+    let (source, entering) = (layer.source, layer.image());
+    errors.clear();
+    errors.resize(values.len(), 0);
+    let blocks = errors.chunks_exact_mut(source.len()).zip(values.chunks_exact(source.len()));
+    for ((errors, values), image) in blocks.zip(image.chunks_exact(entering.len())) {
+        let pixels = errors.chunks_exact_mut(source.channels).zip(values.chunks_exact(source.channels));
+        for (position, (errors, values)) in pixels.enumerate() {
+            let Some(pooled) = layer.pooled(position) else { continue };
+            let pixel = &image[pooled * source.channels..][..source.channels];
+            // A ReLU was on where its output is at least one: at zero the bit is determined, and off.
+            for ((error, &value), &sum) in errors.iter_mut().zip(values).zip(pixel) {
+                *error = if value > 0 { sum } else { 0 };
+            }
+        }
     }
 }
 

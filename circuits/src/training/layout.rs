@@ -262,7 +262,7 @@ impl Layout {
             let hidden = layer.index + 1 < depth;
             let output_bits = bits_for(layer.outputs);
             let entries = (steps * batch) << output_bits;
-            let bound = layer.rows() as u128 * plan.input_bound(layer) * plan.weight_bound(layer);
+            let bound = plan.forward_bound(layer);
             let signed = (format.activation_bits, 1u64 << (format.activation_bits - 1));
             let (width, offset) = if hidden { (format.activation_bits - 1, 0) } else { signed };
             let shift = plan.forward_shift(layer);
@@ -272,9 +272,9 @@ impl Layout {
             roundings += entries;
             let backward = if hidden {
                 let next = plan.shape().layers().nth(layer.index + 1).expect("a hidden layer has a next");
-                let bound = next.outputs as u128 * plan.error_bound() * plan.weight_bound(next);
+                let bound = plan.backward_bound(next);
                 let (width, offset) = signed;
-                let shift = plan.backward_shift();
+                let shift = plan.backward_shift(next);
                 let shape = RoundingShape { columns: output_bits, shift, width, offset, bound };
                 let rounding = place.rounding(steps, batch, &shape)?;
                 let mut free = || place.free(entries, batch << output_bits);
@@ -288,7 +288,7 @@ impl Layout {
             let shift = plan.update_shift(layer);
             let expressed = 1u128 << (shift + bits);
             let limit = u128::from(FIELD_ORDER / 2);
-            let gradient = batch as u128 * plan.input_bound(layer) * plan.error_bound();
+            let gradient = plan.gradient_bound(layer);
             if expressed + gradient >= limit {
                 let accumulator = format!("changes of layer {}", layer.index);
                 return Err(CircuitError::AccumulatorTooWide { accumulator, bound: expressed + gradient, limit });

@@ -56,7 +56,8 @@ fn identities(plan: &TrainingPlan, layout: &Layout, clip: Option<&Clip>) -> Resu
     }
     for (columns, after) in layout.layers.iter().zip(layout.layers.iter().skip(1)) {
         let (backward, _) = columns.backward.as_ref().expect("a layer before another is hidden");
-        let error = activation + (1 << activation_fraction);
+        let last = after.layer.index + 1 == depth;
+        let error = activation + if last { 1 << activation_fraction } else { 0 };
         rounding(backward, after.layer.outputs as u128 * error * weights[after.layer.index])?;
     }
     if let (Some(columns), Some(clip)) = (&layout.clip, clip) {
