@@ -40,5 +40,5 @@ pub use products::{Integers, Matrix, Products};
 pub use schedule::Schedule;
 pub use sgd::{Examples, Observer, Sgd, TrainError};
 pub use shape::Shape;
-pub(crate) use softmax::Softmax;
+pub(crate) use softmax::{Softmax, SoftmaxRow};
 pub use weights::Weights;

@@ -12,17 +12,18 @@
 //! Multiplicities are field elements: with fewer than `p` look-ups in all, the identity forces them to be the true counts.
 
 use std::ops::Mul;
+use std::sync::Arc;
 
 use p3_field::{Algebra, Field, PackedFieldExtension, PackedValue, PrimeCharacteristicRing, PrimeField64};
 use rayon::prelude::*;
 
 use crate::argument::{Affine, Prover, Verifier};
-use crate::multilinear::{Functional, PARALLEL, Term, eq_index, eq_prefix};
+use crate::multilinear::{self, Functional, PARALLEL, Term, eq_index, eq_prefix};
 use crate::sumcheck::{self, LANES, Packed, Summand, place, unpack};
 use crate::{Base, Ext, ZkError};
 
 /// A public table, of rows `0 … 2^bits − 1`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Table {
     /// One column: the row's index. What is looked up in it lies in `[0, 2^bits)`.
     Range {
@@ -40,29 +41,39 @@ pub enum Table {
         /// The third column, above the middle.
         top: u64,
     },
+    /// Two columns: the index and the function's value there.
+    ///
+    /// The verifier evaluates the values' extension itself, in time linear in the table.
+    Function {
+        /// The values; a power of two of them.
+        values: Arc<[u32]>,
+    },
 }
 
 impl Table {
     /// The base-two logarithm of the count of rows.
-    pub const fn bits(self) -> u32 {
+    pub fn bits(&self) -> u32 {
         match self {
-            Self::Range { bits } | Self::Saturation { bits, .. } => bits,
+            Self::Range { bits } | Self::Saturation { bits, .. } => *bits,
+            Self::Function { values } => values.len().trailing_zeros(),
         }
     }
 
     /// How many columns a row has.
-    pub const fn columns(self) -> usize {
+    pub const fn columns(&self) -> usize {
         match self {
             Self::Range { .. } => 1,
+            Self::Function { .. } => 2,
             Self::Saturation { .. } => 3,
         }
     }
 
     /// The columns of one row, unused ones zero.
-    fn row(self, index: u64) -> [Base; 3] {
+    fn row(&self, index: u64) -> [Base; 3] {
         let first = Base::from_u64(index);
-        match self {
+        match *self {
             Self::Range { .. } => [first, Base::ZERO, Base::ZERO],
+            Self::Function { ref values } => [first, Base::from_u32(values[index as usize]), Base::ZERO],
             Self::Saturation { middle, top, .. } => {
                 [first, Base::from_bool(index == middle), if index > middle { Base::from_u64(top) } else { Base::ZERO }]
             }
@@ -70,10 +81,14 @@ impl Table {
     }
 
     /// The multilinear extensions of the columns at a point of `bits` coordinates.
-    fn evaluate(self, point: &[Ext]) -> [Ext; 3] {
+    fn evaluate(&self, point: &[Ext]) -> [Ext; 3] {
         let index = point.iter().fold(Ext::ZERO, |index, &z| index.double() + z);
-        match self {
+        match *self {
             Self::Range { .. } => [index, Ext::ZERO, Ext::ZERO],
+            Self::Function { ref values } => {
+                let values: Vec<Base> = values.iter().map(|&value| Base::from_u32(value)).collect();
+                [index, multilinear::evaluate(&values, point), Ext::ZERO]
+            }
             Self::Saturation { middle, top, .. } => {
                 let above = Ext::ONE - eq_prefix(point, middle as usize + 1);
                 [index, eq_index(point, middle as usize), above * Base::from_u64(top)]
@@ -109,9 +124,12 @@ impl Lookups {
     /// have the columns of its table.
     pub fn new(variables: usize, tables: Vec<(Table, usize)>, lookups: Vec<Lookup>) -> Self {
         let mut parts: Vec<(usize, usize)> = Vec::new();
-        for &(table, offset) in &tables {
+        for (table, offset) in &tables {
+            if let Table::Function { values } = table {
+                assert!(values.len().is_power_of_two(), "a function has a power of two of values");
+            }
             assert!(offset.is_multiple_of(1 << table.bits()), "multiplicities are aligned to their count");
-            parts.push((offset, 1 << table.bits()));
+            parts.push((*offset, 1 << table.bits()));
         }
         for lookup in &lookups {
             assert_eq!(lookup.columns.len(), tables[lookup.table].0.columns(), "a look-up has its table's columns");
@@ -128,7 +146,7 @@ impl Lookups {
     /// # Errors
     /// [`ZkError::NotInTable`] if a first column is not a row of its table.
     pub fn count(&self, vector: &mut [Base]) -> Result<(), ZkError> {
-        for (index, &(table, offset)) in self.tables.iter().enumerate() {
+        for (index, (table, offset)) in self.tables.iter().enumerate() {
             let mut counts = vec![0u64; 1 << table.bits()];
             for lookup in self.entries.iter().filter(|lookup| lookup.table == index) {
                 let start = lookup.columns[0];
@@ -138,7 +156,7 @@ impl Lookups {
                     *slot.ok_or(ZkError::NotInTable { entry: start + row, value, rows: 1 << table.bits() })? += 1;
                 }
             }
-            for (slot, count) in vector[offset..].iter_mut().zip(counts) {
+            for (slot, count) in vector[*offset..].iter_mut().zip(counts) {
                 *slot = Base::from_u64(count);
             }
         }
@@ -242,7 +260,7 @@ impl Lookups {
                 }
             });
         }
-        for (index, &(table, offset)) in self.tables.iter().enumerate() {
+        for (index, (table, offset)) in self.tables.iter().enumerate() {
             let base = alpha - Ext::from_usize(index);
             for row in 0..1 << table.bits() {
                 let columns = table.row(row as u64);
@@ -290,7 +308,7 @@ impl Lookups {
                 });
             }
         }
-        for (index, &(table, offset)) in self.tables.iter().enumerate() {
+        for (index, (table, offset)) in self.tables.iter().enumerate() {
             let rows = 1usize << table.bits();
             let (high, low) = point.split_at(point.len() - table.bits() as usize);
             let weight = eq_index(high, offset >> table.bits());
@@ -299,9 +317,9 @@ impl Lookups {
             denominator = denominator - weight * (alpha - Ext::from_usize(index) - Ext::ONE - fingerprint);
             multiplicities.push(Term::Block {
                 scale: -Ext::ONE,
-                offset,
+                offset: *offset,
                 rows,
-                row_start: offset,
+                row_start: *offset,
                 row_point: point.to_vec(),
                 column_point: Vec::new(),
             });

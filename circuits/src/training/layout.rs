@@ -2,7 +2,7 @@ use nexus_zk::argument::BLINDING;
 use nexus_zk::logup::{Lookup, Lookups, Table};
 use nexus_zk::pcs::{MAX_VARIABLES, MIN_VARIABLES};
 
-use crate::reference::{Clip, Layer, TrainingPlan};
+use crate::reference::{Clip, Image, Layer, Loss, Softmax, TrainingPlan};
 use crate::{CircuitError, FIELD_ORDER};
 
 /// Where a column of the committed vector lies.
@@ -62,16 +62,25 @@ pub(super) struct LayerColumns {
     pub(super) layer: Layer,
     /// Bits of an output's index, `⌈log₂ outputs⌉`.
     pub(super) output_bits: usize,
-    /// Bits of an entering row's index, the constant one included: `⌈log₂ (inputs + 1)⌉`.
+    /// Bits of the index of a row of weights, the bias included: `⌈log₂ (inputs + 1)⌉`.
     pub(super) input_bits: usize,
+    /// Bits of the index of an output position, and of a position of what enters.
+    pub(super) position_bits: usize,
+    pub(super) image_bits: usize,
     pub(super) forward: Forward,
-    /// The errors before this layer's ReLU; none for the last layer, whose errors are outputs minus targets.
+    /// The errors before this layer's ReLU, rounded once for each square that the next layer averages; none for the last
+    /// layer, whose errors are outputs, or their softmax, minus targets.
     pub(super) backward: Option<(Rounding, Relu)>,
     /// By step: the change of the weights, `dW = 2^s·change + remainder − 2^(s−1)`, offset to be unsigned.
     pub(super) changes: Vec<(Limbs, Limbs)>,
 }
 
 impl LayerColumns {
+    /// Bits of the index of one example's values.
+    pub(super) const fn value_bits(&self) -> usize {
+        self.position_bits + self.output_bits
+    }
+
     /// What is added to a change to make it unsigned.
     pub(super) fn change_offset(&self) -> u64 {
         1 << (self.changes[0].0.bits - 1)
@@ -93,6 +102,24 @@ pub(super) struct ClipColumns {
     pub(super) bits: usize,
 }
 
+/// The softmax of all rows: `2^(f+1)·e + S = 2·S·p + r`, `0 ≤ r < 2·S`, with `e` looked up by `d = m − q`.
+#[derive(Clone, Debug)]
+pub(super) struct SoftmaxColumns {
+    pub(super) table: Softmax,
+    /// `d` and `e`.
+    pub(super) difference: Column,
+    pub(super) exponential: Column,
+    /// `p`.
+    pub(super) probability: Limbs,
+    /// `r`, and `2·S − 1 − r`.
+    pub(super) remainder: Limbs,
+    pub(super) slack: Limbs,
+    /// One at one of the greatest outputs.
+    pub(super) first: Column,
+    /// `m`, one a row.
+    pub(super) greatest: Column,
+}
+
 /// The examples that the schedule uses, each once: inputs, and targets as one-hot rows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DataColumns {
@@ -109,6 +136,7 @@ pub(super) struct Layout {
     pub(super) blinding: usize,
     pub(super) lookups: Lookups,
     pub(super) layers: Vec<LayerColumns>,
+    pub(super) softmax: Option<SoftmaxColumns>,
     pub(super) data: DataColumns,
     pub(super) clip: Option<ClipColumns>,
     /// Entries of all forward roundings, and of all ReLU layers, one after another.
@@ -118,6 +146,7 @@ pub(super) struct Layout {
 
 /// What a rounding is of.
 struct RoundingShape {
+    /// Bits of the index of an example's entries.
     columns: usize,
     shift: u32,
     width: u32,
@@ -144,7 +173,7 @@ struct Allocator {
 
 impl Allocator {
     fn table(&mut self, table: Table) -> usize {
-        self.tables.iter().position(|&known| known == table).unwrap_or_else(|| {
+        self.tables.iter().position(|known| *known == table).unwrap_or_else(|| {
             self.tables.push(table);
             self.tables.len() - 1
         })
@@ -161,6 +190,14 @@ impl Allocator {
         let column = self.free(len, alignment);
         self.columns[column.offset].2 = true;
         self.lookups.push((table, vec![column.offset]));
+        column
+    }
+
+    /// As [`Self::looked_up`], beside other columns.
+    fn looked_up_with(&mut self, table: Table, len: usize, alignment: usize, others: &[Column]) -> Column {
+        let column = self.looked_up(table, len, alignment);
+        let lookup = self.lookups.last_mut().expect("the column was looked up last");
+        lookup.1.extend(others.iter().map(|other| other.offset));
         column
     }
 
@@ -205,9 +242,7 @@ impl Allocator {
         let low = self.limbs(width, len, alignment);
         let (in_range, top) = (self.free(len, alignment), self.free(len, alignment));
         let table = Table::Saturation { bits, middle, top: (1 << width) - 1 };
-        let high = self.looked_up(table, len, alignment);
-        let lookup = self.lookups.last_mut().expect("the high part was looked up last");
-        lookup.1.extend([in_range.offset, top.offset]);
+        let high = self.looked_up_with(table, len, alignment, &[in_range, top]);
         Ok(Rounding { shift, width, offset, middle, remainder, low, high, in_range, top })
     }
 
@@ -244,62 +279,29 @@ impl Layout {
     pub(super) fn new(plan: &TrainingPlan, used: usize, clip: Option<&Clip>) -> Result<Self, CircuitError> {
         let (steps, batch) = (plan.steps(), plan.batch());
         let per_step: usize = plan.shape().layers().map(|l| l.rows() << bits_for(l.outputs)).sum();
-        // Every change takes two columns at least.
-        let least = per_step.saturating_mul(2 * steps);
+        let values = |l: Layer| (batch << bits_for(l.output().positions())) << bits_for(l.outputs);
+        let activations: usize = plan.shape().layers().map(values).sum();
+        // Every change takes two columns at least, every activation five.
+        let least = per_step.saturating_mul(2).saturating_add(activations.saturating_mul(5)).saturating_mul(steps);
         let max = 1usize << MAX_VARIABLES;
         if least > max {
             let (value, max) = (least as i128, max as i128);
             return Err(CircuitError::OutOfRange { field: "committed entries", value, min: 1, max });
         }
         // Tables an eighth of what is looked up cost little; more bits a limb save columns.
-        let limb = (per_step * steps * 3).ilog2().saturating_sub(3).clamp(8, 16);
+        let limb = ((per_step + activations) * steps * 3).ilog2().saturating_sub(3).clamp(8, 16);
         let mut place = Allocator { limb, tables: Vec::new(), columns: Vec::new(), lookups: Vec::new() };
-        let format = plan.format();
-        let depth = plan.shape().depth();
-        let (mut roundings, mut relus) = (0, 0);
-        let mut layers = Vec::with_capacity(depth);
+        let mut roundings = 0;
+        let mut layers = Vec::with_capacity(plan.shape().depth());
         for layer in plan.shape().layers() {
-            let hidden = layer.index + 1 < depth;
-            let output_bits = bits_for(layer.outputs);
-            let entries = (steps * batch) << output_bits;
-            let bound = plan.forward_bound(layer);
-            let signed = (format.activation_bits, 1u64 << (format.activation_bits - 1));
-            let (width, offset) = if hidden { (format.activation_bits - 1, 0) } else { signed };
-            let shift = plan.forward_shift(layer);
-            let shape = RoundingShape { columns: output_bits, shift, width, offset, bound };
-            let rounding = place.rounding(steps, batch, &shape)?;
-            let forward = Forward { rounding, value: place.free(entries, batch << output_bits), start: roundings };
-            roundings += entries;
-            let backward = if hidden {
-                let next = plan.shape().layers().nth(layer.index + 1).expect("a hidden layer has a next");
-                let bound = plan.backward_bound(next);
-                let (width, offset) = signed;
-                let shift = plan.backward_shift(next);
-                let shape = RoundingShape { columns: output_bits, shift, width, offset, bound };
-                let rounding = place.rounding(steps, batch, &shape)?;
-                let mut free = || place.free(entries, batch << output_bits);
-                let relu = Relu { on: free(), inverse: free(), error: free(), start: relus };
-                relus += entries;
-                Some((rounding, relu))
-            } else {
-                None
-            };
-            let bits = u128::BITS - plan.change_bound(layer).leading_zeros() + 1;
-            let shift = plan.update_shift(layer);
-            let expressed = 1u128 << (shift + bits);
-            let limit = u128::from(FIELD_ORDER / 2);
-            let gradient = plan.gradient_bound(layer);
-            if expressed + gradient >= limit {
-                let accumulator = format!("changes of layer {}", layer.index);
-                return Err(CircuitError::AccumulatorTooWide { accumulator, bound: expressed + gradient, limit });
-            }
-            let (len, alignment) = (layer.rows() << output_bits, 1 << output_bits);
-            let mut step = |_| (place.limbs(bits, len, alignment), place.limbs(shift, len, alignment));
-            let changes = (0..steps).map(&mut step).collect();
-            let input_bits = bits_for(layer.inputs + 1);
-            layers.push(LayerColumns { layer, output_bits, input_bits, forward, backward, changes });
+            let next = plan.shape().layers().nth(layer.index + 1);
+            let columns = layer_columns(plan, layer, next, roundings, &mut place)?;
+            roundings += columns.forward.value.len;
+            layers.push(columns);
         }
+        let relus = stack_relus(&mut layers);
         let (input_bits, target_bits) = (bits_for(plan.shape().inputs()), bits_for(plan.shape().outputs()));
+        let softmax = (plan.loss() == Loss::CrossEntropy).then(|| softmax_columns(plan, target_bits, &mut place));
         let inputs = place.range(BYTE, used << input_bits, 1 << input_bits);
         let targets = place.range(1, used << target_bits, 1 << target_bits);
         let data = DataColumns { inputs, input_bits, targets, target_bits };
@@ -315,6 +317,7 @@ impl Layout {
             blinding: end,
             lookups: Lookups::new(0, Vec::new(), Vec::new()),
             layers,
+            softmax,
             data,
             clip,
             roundings,
@@ -328,7 +331,7 @@ impl Layout {
         });
         layout.lookups = Lookups::new(
             looked_up.next_power_of_two().trailing_zeros() as usize,
-            place.tables.iter().copied().zip(tables).collect(),
+            place.tables.iter().cloned().zip(tables).collect(),
             lookups.collect(),
         );
         Ok(layout)
@@ -348,6 +351,14 @@ impl Layout {
                 visit_limbs(remainder, f);
             }
         }
+        if let Some(softmax) = &mut self.softmax {
+            for limbs in [&mut softmax.probability, &mut softmax.remainder, &mut softmax.slack] {
+                visit_limbs(limbs, f);
+            }
+            let columns =
+                [&mut softmax.difference, &mut softmax.exponential, &mut softmax.first, &mut softmax.greatest];
+            columns.into_iter().for_each(&mut *f);
+        }
         f(&mut self.data.inputs);
         f(&mut self.data.targets);
         if let Some(clip) = &mut self.clip {
@@ -358,6 +369,79 @@ impl Layout {
             f(&mut clip.negative);
         }
     }
+}
+
+/// The columns of a layer, whose forward roundings stand at `start` among all.
+fn layer_columns(
+    plan: &TrainingPlan,
+    layer: Layer,
+    next: Option<Layer>,
+    start: usize,
+    place: &mut Allocator,
+) -> Result<LayerColumns, CircuitError> {
+    let (steps, batch, format) = (plan.steps(), plan.batch(), plan.format());
+    let positions = |image: Image| bits_for(image.positions());
+    let (output_bits, input_bits) = (bits_for(layer.outputs), bits_for(layer.rows()));
+    let (position_bits, image_bits) = (positions(layer.output()), positions(layer.image()));
+    let columns = position_bits + output_bits;
+    let alignment = batch << columns;
+    let signed = (format.activation_bits, 1u64 << (format.activation_bits - 1));
+    let (width, offset) = if next.is_some() { (format.activation_bits - 1, 0) } else { signed };
+    let (shift, bound) = (plan.forward_shift(layer), plan.forward_bound(layer));
+    let rounding = place.rounding(steps, batch, &RoundingShape { columns, shift, width, offset, bound })?;
+    let forward = Forward { rounding, value: place.free(steps * alignment, alignment), start };
+    let backward = if let Some(next) = next {
+        let (shift, bound, (width, offset)) = (plan.backward_shift(next), plan.backward_bound(next), signed);
+        let columns = positions(next.image()) + output_bits;
+        let rounding = place.rounding(steps, batch, &RoundingShape { columns, shift, width, offset, bound })?;
+        let mut free = || place.free(steps * alignment, alignment);
+        Some((rounding, Relu { on: free(), inverse: free(), error: free(), start: 0 }))
+    } else {
+        None
+    };
+    let bits = u128::BITS - plan.change_bound(layer).leading_zeros() + 1;
+    let (shift, gradient) = (plan.update_shift(layer), plan.gradient_bound(layer));
+    let bound = (1u128 << (shift + bits)) + gradient;
+    let limit = u128::from(FIELD_ORDER / 2);
+    if bound >= limit {
+        let accumulator = format!("changes of layer {}", layer.index);
+        return Err(CircuitError::AccumulatorTooWide { accumulator, bound, limit });
+    }
+    let (len, alignment) = (layer.rows() << output_bits, 1 << output_bits);
+    let mut step = |_| (place.limbs(bits, len, alignment), place.limbs(shift, len, alignment));
+    let changes = (0..steps).map(&mut step).collect();
+    Ok(LayerColumns { layer, output_bits, input_bits, position_bits, image_bits, forward, backward, changes })
+}
+
+/// Puts the ReLU layers one after another, the widest examples first, so that each starts at a whole batch; returns the end.
+fn stack_relus(layers: &mut [LayerColumns]) -> usize {
+    let mut hidden: Vec<&mut LayerColumns> = layers.iter_mut().filter(|columns| columns.backward.is_some()).collect();
+    hidden.sort_by_key(|columns| std::cmp::Reverse(columns.value_bits()));
+    let mut end = 0;
+    for columns in hidden {
+        if let Some((_, relu)) = &mut columns.backward {
+            relu.start = end;
+            end += relu.on.len;
+        }
+    }
+    end
+}
+
+/// The columns of the last layer's softmax.
+fn softmax_columns(plan: &TrainingPlan, output_bits: usize, place: &mut Allocator) -> SoftmaxColumns {
+    let table = Softmax::new(plan.format());
+    let rows = plan.steps() * plan.batch();
+    let (len, alignment) = (rows << output_bits, plan.batch() << output_bits);
+    let exponential = place.free(len, alignment);
+    let function = Table::Function { values: table.exponentials().clone() };
+    let difference = place.looked_up_with(function, len, alignment, &[exponential]);
+    // 2·S ≤ 2·classes·2^16.
+    let bits = Softmax::PRECISION + 1 + bits_for(plan.shape().outputs()) as u32;
+    let mut limbs = |bits| place.limbs(bits, len, alignment);
+    let (probability, remainder, slack) = (limbs(plan.format().activation_fraction + 1), limbs(bits), limbs(bits));
+    let first = place.range(1, len, alignment);
+    let greatest = place.free(rows, plan.batch());
+    SoftmaxColumns { table, difference, exponential, probability, remainder, slack, first, greatest }
 }
 
 /// The clip's columns for `parameters` entries, padded ones included.

@@ -3,105 +3,227 @@ use nexus_zk::{Base, Ext, from_signed};
 use p3_field::PrimeCharacteristicRing;
 use rayon::prelude::*;
 
+use super::layout::{Column, LayerColumns};
 use super::relation::{Relation, number};
-use crate::reference::FixedPoint;
+use crate::reference::Layer;
 
 /// What the products multiply, read off the committed vector: for all steps, row-major, by layer.
 pub(super) struct View {
-    /// `steps × batch` rows of `2^input_bits`, the constant one included.
-    pub(super) inputs: Vec<Vec<Base>>,
-    /// `steps × batch` rows of `2^output_bits`.
-    pub(super) errors: Vec<Vec<Base>>,
+    pub(super) layers: Vec<LayerView>,
+}
+
+/// The matrices of one layer.
+pub(super) struct LayerView {
+    layer: Layer,
+    batch: usize,
+    output_bits: usize,
+    position_bits: usize,
+    /// The constant one.
+    one: Base,
+    /// `steps × batch` images of what enters.
+    images: Vec<Base>,
+    /// `steps × batch` rows of `2^position_bits × 2^output_bits`.
+    errors: Vec<Base>,
     /// `steps × (inputs + 1)` rows of `2^output_bits`.
-    pub(super) weights: Vec<Vec<Base>>,
+    weights: Vec<Base>,
 }
 
 impl View {
     pub(super) fn new(relation: &Relation, vector: &[Base]) -> Self {
-        let mut view = Self { inputs: Vec::new(), errors: Vec::new(), weights: Vec::new() };
-        let (data, format) = (&relation.layout.data, relation.plan.format());
-        let entries = |column: super::layout::Column| &vector[column.offset..][..column.len];
-        for columns in &relation.layout.layers {
-            let layer = columns.layer;
-            let one = if layer.index == 0 { FixedPoint::INPUT_FRACTION } else { format.activation_fraction };
-            let mut inputs = Vec::with_capacity(relation.gather.len() << columns.input_bits);
-            let mut push = |row: &[Base]| {
-                let end = inputs.len() + (1 << columns.input_bits);
-                inputs.extend_from_slice(&row[..layer.inputs]);
-                inputs.push(Base::from_u64(1 << one));
-                inputs.resize(end, Base::ZERO);
-            };
-            if let Some(before) = layer.index.checked_sub(1).map(|index| &relation.layout.layers[index]) {
-                entries(before.forward.value).chunks_exact(1 << before.output_bits).for_each(&mut push);
-            } else {
-                let rows = entries(data.inputs);
-                let row = |&example: &u32| &rows[(example as usize) << data.input_bits..][..1 << data.input_bits];
-                relation.gather.iter().map(row).for_each(&mut push);
-            }
-            view.inputs.push(inputs);
-
-            view.errors.push(if let Some((_, relu)) = &columns.backward {
-                entries(relu.error).to_vec()
-            } else {
-                let one = Base::from_u64(1 << format.activation_fraction);
-                let offset = Base::from_u64(columns.forward.rounding.offset);
-                let targets = entries(data.targets);
-                let width = 1 << columns.output_bits;
-                let rows = entries(columns.forward.value).chunks_exact(width).zip(&relation.gather);
-                let errors = rows.flat_map(|(row, &example)| {
-                    let target = &targets[example as usize * width..][..width];
-                    row.iter().zip(target).map(move |(&value, &target)| value - offset - one * target)
-                });
-                errors.collect()
-            });
-
-            let (start, outputs) = (relation.start.layer(layer), layer.outputs);
-            let mut current = vec![Base::ZERO; layer.rows() << columns.output_bits];
-            for (row, values) in current.chunks_exact_mut(1 << columns.output_bits).zip(start.chunks_exact(outputs)) {
-                row.iter_mut().zip(values).for_each(|(slot, &value)| *slot = from_signed(value.into()));
-            }
-            let offset = Base::from_u64(columns.change_offset());
-            let mut weights = Vec::with_capacity(current.len() * columns.changes.len());
-            for (change, _) in &columns.changes {
-                weights.extend_from_slice(&current);
-                current.par_iter_mut().with_min_len(4096).enumerate().for_each(|(i, weight)| {
-                    *weight += offset - number(vector, change, i);
-                });
-            }
-            view.weights.push(weights);
-        }
-        view
+        Self { layers: relation.layout.layers.iter().map(|columns| layer(relation, columns, vector)).collect() }
     }
 }
 
-/// `out[block][column] = Σ_{row < used} eq(point, row)·matrix[block][row][column]`, zero for blocks beyond the matrix.
-pub(super) fn fold_rows(
-    matrix: &[Base],
-    rows: usize,
-    used: usize,
-    point: &[Ext],
-    width: usize,
-    blocks: usize,
-) -> Vec<Ext> {
-    let weights = eq_table(point, Ext::ONE);
-    let mut out = vec![Ext::ZERO; blocks * width];
-    out.par_chunks_exact_mut(width).zip(matrix.par_chunks_exact(rows * width)).for_each(|(sums, block)| {
-        for (row, &weight) in block.chunks_exact(width).take(used).zip(&weights) {
-            sums.iter_mut().zip(row).for_each(|(sum, &entry)| *sum += weight * entry);
-        }
-    });
-    out
+fn layer(relation: &Relation, columns: &LayerColumns, vector: &[Base]) -> LayerView {
+    let layer = columns.layer;
+    LayerView {
+        layer,
+        batch: relation.plan.batch(),
+        output_bits: columns.output_bits,
+        position_bits: columns.position_bits,
+        one: Base::from_u64(1 << relation.plan.input_fraction(layer)),
+        images: images(relation, layer, vector),
+        errors: errors(relation, columns, vector),
+        weights: weights(relation, columns, vector),
+    }
 }
 
-/// `out[block][row] = Σ_column eq(point, column)·matrix[block][row][column]`, padded with zeros to `padded` rows.
-pub(super) fn fold_columns(matrix: &[Base], rows: usize, point: &[Ext], padded: usize, blocks: usize) -> Vec<Ext> {
-    let weights = eq_table(point, Ext::ONE);
-    let width = weights.len();
-    let mut out = vec![Ext::ZERO; blocks * padded];
-    out.par_chunks_exact_mut(padded).zip(matrix.par_chunks_exact(rows * width)).for_each(|(sums, block)| {
-        for (sum, row) in sums.iter_mut().zip(block.chunks_exact(width)) {
-            *sum = row.iter().zip(&weights).map(|(&entry, &weight)| weight * entry).sum();
+fn entries(vector: &[Base], column: Column) -> &[Base] {
+    &vector[column.offset..][..column.len]
+}
+
+fn images(relation: &Relation, layer: Layer, vector: &[Base]) -> Vec<Base> {
+    let image = layer.image();
+    let mut images = vec![Base::ZERO; relation.gather.len() * image.len()];
+    let rows = images.par_chunks_exact_mut(image.len());
+    if let Some(before) = layer.index.checked_sub(1).map(|index| &relation.layout.layers[index]) {
+        let values = entries(vector, before.forward.value).par_chunks_exact(1 << before.value_bits());
+        rows.zip(values).for_each(|(image, values)| {
+            let channels = layer.source.channels;
+            let pixels = values.chunks_exact(1 << before.output_bits).take(layer.source.positions());
+            for (position, pixel) in pixels.enumerate() {
+                if let Some(pooled) = layer.pooled(position) {
+                    let sums = &mut image[pooled * channels..][..channels];
+                    sums.iter_mut().zip(pixel).for_each(|(sum, &value)| *sum += value);
+                }
+            }
+        });
+    } else {
+        let data = &relation.layout.data;
+        let examples = entries(vector, data.inputs);
+        rows.zip(&relation.gather).for_each(|(image, &example)| {
+            image.copy_from_slice(&examples[(example as usize) << data.input_bits..][..image.len()]);
+        });
+    }
+    images
+}
+
+fn errors(relation: &Relation, columns: &LayerColumns, vector: &[Base]) -> Vec<Base> {
+    if let Some((_, relu)) = &columns.backward {
+        return entries(vector, relu.error).to_vec();
+    }
+    let (width, classes) = (1 << columns.output_bits, columns.layer.outputs);
+    let one = Base::from_u64(1 << relation.plan.format().activation_fraction);
+    let offset = Base::from_u64(columns.forward.rounding.offset);
+    let targets = entries(vector, relation.layout.data.targets);
+    let mut errors = vec![Base::ZERO; relation.gather.len() * width];
+    for (row, (errors, &example)) in errors.chunks_exact_mut(width).zip(&relation.gather).enumerate() {
+        let targets = &targets[example as usize * width..][..width];
+        for (class, (error, &target)) in errors.iter_mut().zip(targets).enumerate() {
+            let entry = row * width + class;
+            *error = match &relation.layout.softmax {
+                Some(softmax) if class < classes => number(vector, &softmax.probability, entry) - one * target,
+                Some(_) => Base::ZERO,
+                None => vector[columns.forward.value.offset + entry] - offset - one * target,
+            };
         }
-    });
-    out
+    }
+    errors
+}
+
+fn weights(relation: &Relation, columns: &LayerColumns, vector: &[Base]) -> Vec<Base> {
+    let layer = columns.layer;
+    let start = relation.start.layer(layer).chunks_exact(layer.outputs);
+    let mut current = vec![Base::ZERO; layer.rows() << columns.output_bits];
+    for (row, values) in current.chunks_exact_mut(1 << columns.output_bits).zip(start) {
+        row.iter_mut().zip(values).for_each(|(slot, &value)| *slot = from_signed(value.into()));
+    }
+    let offset = Base::from_u64(columns.change_offset());
+    let mut weights = Vec::with_capacity(current.len() * columns.changes.len());
+    // The last step's change makes the end model, which no product takes.
+    for (change, _) in &columns.changes[..columns.changes.len() - 1] {
+        weights.extend_from_slice(&current);
+        current.par_iter_mut().with_min_len(4096).enumerate().for_each(|(i, weight)| {
+            *weight += offset - number(vector, change, i);
+        });
+    }
+    weights.extend_from_slice(&current);
+    weights
+}
+
+impl LayerView {
+    /// `out[step][κ] = Σ_(b, o) eq(β, b)·eq(ρ, o)·A[step][b, o][κ]`: what the kernel covers, `padded` entries a step.
+    pub(super) fn patches_at(&self, beta: &[Ext], rho: &[Ext], padded: usize, steps: usize) -> Vec<Ext> {
+        let (batch, positions) = (eq_table(beta, Ext::ONE), eq_table(rho, Ext::ONE));
+        let (len, channels) = (self.layer.image().len(), self.layer.image().channels);
+        let real = positions[..self.layer.output().positions()].iter().copied().sum::<Ext>();
+        let mut out = vec![Ext::ZERO; steps * padded];
+        out.par_chunks_exact_mut(padded).zip(self.images.par_chunks_exact(self.batch * len)).for_each(
+            |(out, images)| {
+                let image = fold(images, &batch, len);
+                self.layer.for_taps(|tap, output, position| {
+                    let (weight, pixel) = (positions[output], &image[position * channels..][..channels]);
+                    let sums = &mut out[tap * channels..][..channels];
+                    sums.iter_mut().zip(pixel).for_each(|(sum, &value)| *sum += weight * value);
+                });
+                out[self.layer.inputs] = real * self.one;
+            },
+        );
+        out
+    }
+
+    /// `out[step, b, o] = Σ_κ eq(kappa, κ)·A[step][b, o][κ]`, padded to `rows`.
+    pub(super) fn patch_rows_at(&self, kappa: &[Ext], rows: usize) -> Vec<Ext> {
+        let weights = eq_table(kappa, Ext::ONE);
+        let (len, channels) = (self.layer.image().len(), self.layer.image().channels);
+        let bias = weights[self.layer.inputs] * self.one;
+        let mut out = vec![Ext::ZERO; rows];
+        out.par_chunks_exact_mut(1 << self.position_bits).zip(self.images.par_chunks_exact(len)).for_each(
+            |(out, image)| {
+                out[..self.layer.output().positions()].fill(bias);
+                self.layer.for_taps(|tap, output, position| {
+                    let (weights, pixel) = (&weights[tap * channels..], &image[position * channels..][..channels]);
+                    out[output] += pixel.iter().zip(weights).map(|(&value, &weight)| weight * value).sum::<Ext>();
+                });
+            },
+        );
+        out
+    }
+
+    /// `out[step, b, o] = Σ_i eq(iota, i)·E[step][b, o][i]`, padded to `rows`.
+    pub(super) fn errors_at(&self, iota: &[Ext], rows: usize) -> Vec<Ext> {
+        let mut out = fold_columns(&self.errors, iota);
+        out.resize(rows, Ext::ZERO);
+        out
+    }
+
+    /// `out[step][κ] = Σ_i eq(iota, i)·W[step][κ][i]`, `padded` entries a step.
+    pub(super) fn weights_at(&self, iota: &[Ext], padded: usize, steps: usize) -> Vec<Ext> {
+        let folded = fold_columns(&self.weights, iota);
+        let mut out = vec![Ext::ZERO; steps * padded];
+        for (out, folded) in out.chunks_exact_mut(padded).zip(folded.chunks_exact(self.layer.rows())) {
+            out[..folded.len()].copy_from_slice(folded);
+        }
+        out
+    }
+
+    /// `out[step][tap, i] = Σ_(b, o) eq(β, b)·eq(ρ, q)·E[step][b, o][i]`, where the tap of output `o` lies at `q`.
+    pub(super) fn errors_back(&self, beta: &[Ext], rho: &[Ext], padded: usize, steps: usize) -> Vec<Ext> {
+        let (batch, positions) = (eq_table(beta, Ext::ONE), eq_table(rho, Ext::ONE));
+        let width = 1 << self.output_bits;
+        let len = width << self.position_bits;
+        let mut out = vec![Ext::ZERO; steps * padded];
+        out.par_chunks_exact_mut(padded).zip(self.errors.par_chunks_exact(self.batch * len)).for_each(
+            |(out, errors)| {
+                let errors = fold(errors, &batch, len);
+                self.layer.for_taps(|tap, output, position| {
+                    let (weight, pixel) = (positions[position], &errors[output * width..][..width]);
+                    let sums = &mut out[tap * width..][..width];
+                    sums.iter_mut().zip(pixel).for_each(|(sum, &value)| *sum += weight * value);
+                });
+            },
+        );
+        out
+    }
+
+    /// `out[step][tap, i] = Σ_c eq(kappa, c)·W[step][tap, c][i]`.
+    pub(super) fn weights_back(&self, kappa: &[Ext], padded: usize, steps: usize) -> Vec<Ext> {
+        let channels = eq_table(kappa, Ext::ONE);
+        let width = 1 << self.output_bits;
+        let (rows, tap) = (self.layer.rows() * width, self.layer.image().channels * width);
+        let mut out = vec![Ext::ZERO; steps * padded];
+        for (out, weights) in out.chunks_exact_mut(padded).zip(self.weights.chunks_exact(rows)) {
+            let taps = weights[..self.layer.inputs * width].par_chunks_exact(tap);
+            out.par_chunks_exact_mut(width).zip(taps).for_each(|(out, weights)| {
+                out.copy_from_slice(&fold(weights, &channels, width));
+            });
+        }
+        out
+    }
+}
+
+/// `Σ_row weights[row]·matrix[row]`, for as many rows as there are.
+fn fold(matrix: &[Base], weights: &[Ext], width: usize) -> Vec<Ext> {
+    let mut sums = vec![Ext::ZERO; width];
+    for (row, &weight) in matrix.chunks_exact(width).zip(weights) {
+        sums.iter_mut().zip(row).for_each(|(sum, &entry)| *sum += weight * entry);
+    }
+    sums
+}
+
+/// `Σ_column eq(point, column)·matrix[row][column]` of every row.
+fn fold_columns(matrix: &[Base], point: &[Ext]) -> Vec<Ext> {
+    let weights = eq_table(point, Ext::ONE);
+    let dot = |row: &[Base]| row.iter().zip(&weights).map(|(&entry, &weight)| weight * entry).sum();
+    matrix.par_chunks_exact(weights.len()).with_min_len((4096 / weights.len()).max(1)).map(dot).collect()
 }

@@ -3,12 +3,13 @@ use nexus_zk::multilinear::{Functional, Term, eq_index, eq_prefix, eq_table};
 use nexus_zk::sumcheck::{self, Product, Summand};
 use nexus_zk::{Base, Ext, ZkError};
 use p3_field::{Algebra, PrimeCharacteristicRing};
+use rayon::prelude::*;
 
 use super::data::{PACKED, entries};
-use super::layout::{Column, Forward, LayerColumns, Layout, Limbs, Relu, Rounding, bits_for};
-use super::matrix::{View, fold_columns, fold_rows};
+use super::layout::{Column, Forward, LayerColumns, Layout, Limbs, Relu, Rounding, SoftmaxColumns, bits_for};
+use super::matrix::View;
 use crate::CircuitError;
-use crate::reference::{Clip, FixedPoint, Schedule, TrainingPlan, Weights};
+use crate::reference::{Clip, Layer, Schedule, TrainingPlan, Weights};
 
 /// The relation of the crate's page: that the committed vector holds a training run, and its clipped update.
 #[derive(Clone, Debug)]
@@ -62,12 +63,6 @@ impl Relation {
         bits_for(self.plan.batch())
     }
 
-    /// The constant one that ends an entering row of a layer.
-    fn one(&self, layer: usize) -> Ext {
-        let fraction = if layer == 0 { FixedPoint::INPUT_FRACTION } else { self.plan.format().activation_fraction };
-        Ext::from_u64(1 << fraction)
-    }
-
     /// The weight of each used example under `eq(tau, t)·eq(beta, b)` of the rows that use it.
     fn example_weights(&self, tau: &[Ext], beta: &[Ext]) -> Vec<Ext> {
         let table = eq_table(&[tau, beta].concat(), Ext::ONE);
@@ -107,88 +102,123 @@ impl Relation {
         (functional, -offsets * self.steps_in(tau))
     }
 
-    /// What enters a layer, `A(tau, beta, kappa)`.
-    fn inputs(&self, columns: &LayerColumns, tau: &[Ext], beta: &[Ext], kappa: &[Ext]) -> (Functional, Constant) {
-        let layer = columns.layer;
-        let mut functional = Functional::new();
-        if layer.index == 0 {
-            let data = &self.layout.data;
-            let mut weights = eq_table(kappa, Ext::ONE);
-            weights.truncate(layer.inputs);
-            weights.resize(1 << data.input_bits, Ext::ZERO);
-            let rows = self.example_weights(tau, beta);
-            functional.push(Term::Outer { offset: data.inputs.offset, rows, columns: weights });
-        } else {
-            let before = &self.layout.layers[layer.index - 1];
-            let (above, own) = kappa.split_at(kappa.len() - before.output_bits);
-            let scale = above.iter().map(|&z| Ext::ONE - z).product();
-            let rest = [beta, own].concat();
-            self.by_step(&mut functional, before.forward.value, tau, &rest, scale);
-        }
-        (functional, self.one(layer.index) * eq_index(kappa, layer.inputs) * self.steps_in(tau))
+    /// `eq(tau, t)·eq(beta, b)` of every row of every batch.
+    fn rows_at(&self, tau: &[Ext], beta: &[Ext]) -> Vec<Ext> {
+        let mut rows = eq_table(&[tau, beta].concat(), Ext::ONE);
+        rows.truncate(self.gather.len());
+        rows
     }
 
-    /// The errors behind a layer, `E(tau, beta, iota)`.
-    fn errors(&self, columns: &LayerColumns, tau: &[Ext], beta: &[Ext], iota: &[Ext]) -> (Functional, Constant) {
-        let mut functional = Functional::new();
-        let rest = [beta, iota].concat();
-        if let Some((_, relu)) = &columns.backward {
-            self.by_step(&mut functional, relu.error, tau, &rest, Ext::ONE);
-            return (functional, Ext::ZERO);
-        }
-        self.by_step(&mut functional, columns.forward.value, tau, &rest, Ext::ONE);
-        let target = -Ext::from_u64(1 << self.plan.format().activation_fraction);
-        let mut weights = eq_table(iota, target);
-        weights[columns.layer.outputs..].fill(Ext::ZERO);
-        let rows = self.example_weights(tau, beta);
-        functional.push(Term::Outer { offset: self.layout.data.targets.offset, rows, columns: weights });
-        (functional, -Ext::from_u64(columns.forward.rounding.offset) * self.steps_in(tau))
-    }
-
-    /// The weights before each step, `W(tau, kappa, iota)`, of the first `rows` rows: the start minus earlier changes.
-    fn weights(
+    /// What a layer's kernel covers, `A(tau, (beta, rho), kappa)`.
+    fn inputs(
         &self,
         columns: &LayerColumns,
         tau: &[Ext],
+        beta: &[Ext],
+        rho: &[Ext],
         kappa: &[Ext],
-        iota: &[Ext],
-        rows: usize,
     ) -> (Functional, Constant) {
+        let layer = columns.layer;
+        let (taps, positions) = (eq_table(kappa, Ext::ONE), eq_table(rho, Ext::ONE));
+        let mut functional = Functional::new();
+        let image = image_weights(layer, &taps, &positions);
+        if let Some(before) = layer.index.checked_sub(1).map(|index| &self.layout.layers[index]) {
+            let mut weights = vec![Ext::ZERO; 1 << before.value_bits()];
+            for (position, pixel) in weights.chunks_exact_mut(1 << before.output_bits).enumerate() {
+                if position < layer.source.positions()
+                    && let Some(pooled) = layer.pooled(position)
+                {
+                    pixel[..layer.source.channels]
+                        .copy_from_slice(&image[pooled * layer.source.channels..][..layer.source.channels]);
+                }
+            }
+            let offset = before.forward.value.offset;
+            functional.push(Term::Outer { offset, rows: self.rows_at(tau, beta), columns: weights });
+        } else {
+            let data = &self.layout.data;
+            let mut weights = image;
+            weights.resize(1 << data.input_bits, Ext::ZERO);
+            let rows = self.example_weights(tau, beta);
+            functional.push(Term::Outer { offset: data.inputs.offset, rows, columns: weights });
+        }
+        // The constant one, where there is an output at all.
+        let one = Ext::from_u64(1 << self.plan.input_fraction(layer));
+        let real = eq_prefix(rho, layer.output().positions());
+        (functional, one * taps[layer.inputs] * real * self.steps_in(tau))
+    }
+
+    /// The errors behind a layer, `E(tau, beta, iota)`, summed over the output positions with weights.
+    fn errors(
+        &self,
+        columns: &LayerColumns,
+        tau: &[Ext],
+        beta: &[Ext],
+        positions: &[Ext],
+        iota: &[Ext],
+    ) -> (Functional, Constant) {
+        let mut functional = Functional::new();
+        if let Some((_, relu)) = &columns.backward {
+            let outputs = eq_table(iota, Ext::ONE);
+            let weights = positions.iter().flat_map(|&weight| outputs.iter().map(move |&output| weight * output));
+            let (offset, columns) = (relu.error.offset, weights.collect());
+            functional.push(Term::Outer { offset, rows: self.rows_at(tau, beta), columns });
+            return (functional, Ext::ZERO);
+        }
+        // The last layer has one position.
+        let (position, classes) = (positions[0], columns.layer.outputs);
+        let target = -Ext::from_u64(1 << self.plan.format().activation_fraction);
+        let weights = class_weights(iota, classes, position * target);
+        let rows = self.example_weights(tau, beta);
+        functional.push(Term::Outer { offset: self.layout.data.targets.offset, rows, columns: weights });
+        if let Some(softmax) = &self.layout.softmax {
+            for &(column, below) in &softmax.probability.columns {
+                let columns = class_weights(iota, classes, position * Base::from_u64(1 << below));
+                functional.push(Term::Outer { offset: column.offset, rows: self.rows_at(tau, beta), columns });
+            }
+            return (functional, Ext::ZERO);
+        }
+        self.by_step(&mut functional, columns.forward.value, tau, &[beta, iota].concat(), position);
+        (functional, -Ext::from_u64(columns.forward.rounding.offset) * position * self.steps_in(tau))
+    }
+
+    /// The weights before each step, `W(tau, rows, iota)`: the start minus earlier changes.
+    fn weights(&self, columns: &LayerColumns, tau: &[Ext], rows: &Rows, iota: &[Ext]) -> (Functional, Constant) {
         let mut functional = Functional::new();
         let steps = eq_table(tau, Ext::ONE);
         let mut later = self.steps_in(tau);
-        let mut constant = later * self.start_at(columns, kappa, iota, rows);
-        let offset = Ext::from_u64(columns.change_offset()) * eq_prefix(kappa, rows);
+        let mut constant = later * self.start_at(columns, rows, iota);
+        let offset = Ext::from_u64(columns.change_offset()) * rows.total();
         for ((change, _), &step) in columns.changes.iter().zip(&steps) {
             later -= step;
-            weighted_limbs(&mut functional, change, -later, rows, kappa, iota);
+            weighted_limbs(&mut functional, change, -later, rows, iota);
             constant += later * offset;
         }
         (functional, constant)
     }
 
     /// The public start model's layer at a point.
-    fn start_at(&self, columns: &LayerColumns, kappa: &[Ext], iota: &[Ext], rows: usize) -> Ext {
+    fn start_at(&self, columns: &LayerColumns, rows: &Rows, iota: &[Ext]) -> Ext {
         let values = self.start.layer(columns.layer);
-        let (rows_at, columns_at) = (eq_table(kappa, Ext::ONE), eq_table(iota, Ext::ONE));
+        let columns_at = eq_table(iota, Ext::ONE);
         let outputs = columns.layer.outputs;
         let weighted =
             |row: &[i32]| row.iter().zip(&columns_at).map(|(&w, &e)| e * nexus_zk::from_signed(w.into())).sum::<Ext>();
-        values.chunks_exact(outputs).take(rows).zip(&rows_at).map(|(row, &e)| e * weighted(row)).sum()
+        let rows = rows.table();
+        values.par_chunks_exact(outputs).zip(&rows).with_min_len(256).map(|(row, &e)| e * weighted(row)).sum()
     }
 
     /// The gradients, `dW(tau, kappa, iota) = 2^s·change + remainder − 2^(s−1)`.
     fn gradients(&self, columns: &LayerColumns, tau: &[Ext], kappa: &[Ext], iota: &[Ext]) -> (Functional, Constant) {
         let mut functional = Functional::new();
         let shift = self.plan.update_shift(columns.layer);
-        let rows = columns.layer.rows();
+        let rows = Rows::Point { point: kappa.to_vec(), count: columns.layer.rows() };
         let power = Ext::from_u64(1 << shift);
         for ((change, remainder), step) in columns.changes.iter().zip(eq_table(tau, Ext::ONE)) {
-            weighted_limbs(&mut functional, change, step * power, rows, kappa, iota);
-            weighted_limbs(&mut functional, remainder, step, rows, kappa, iota);
+            weighted_limbs(&mut functional, change, step * power, &rows, iota);
+            weighted_limbs(&mut functional, remainder, step, &rows, iota);
         }
         let offset = power * Base::from_u64(columns.change_offset()) + Ext::from_u64(1 << (shift - 1));
-        (functional, -offset * eq_prefix(kappa, rows) * self.steps_in(tau))
+        (functional, -offset * rows.total() * self.steps_in(tau))
     }
 
     /// `W_T − W_0` over the parameters of all layers one after another, at a point.
@@ -209,10 +239,116 @@ impl Relation {
         (functional, constant)
     }
 
-    fn relus(&self) -> impl Iterator<Item = (&Forward, &Rounding, &Relu)> {
-        let hidden = self.layout.layers.iter().filter_map(|layer| Some((&layer.forward, layer.backward.as_ref()?)));
-        hidden.map(|(forward, (backward, relu))| (forward, backward, relu))
+    /// The hidden layers, each with the next one.
+    fn relus(&self) -> impl Iterator<Item = (&LayerColumns, &Rounding, &Relu, Layer)> {
+        let hidden = self.layout.layers.iter().filter_map(|layer| Some((layer, layer.backward.as_ref()?)));
+        hidden
+            .zip(&self.layout.layers[1..])
+            .map(|((layer, (rounding, relu)), next)| (layer, rounding, relu, next.layer))
     }
+
+    /// Adds what stands in the squares that `next` averages, each repeated for every position of its square, where the
+    /// layer's values stand in the stack of hidden layers.
+    fn spread(&self, functional: &mut Functional, column: Column, at: &Place<'_>, scale: Ext) {
+        if at.next.pool == 1 {
+            return stacked(functional, column, at.start, at.point, scale);
+        }
+        let (rows, positions, channels) = self.stack_point(at);
+        let mut squares = vec![Ext::ZERO; 1 << bits_for(at.next.image().positions())];
+        for (position, &weight) in positions.iter().enumerate().take(at.next.source.positions()) {
+            if let Some(pooled) = at.next.pooled(position) {
+                squares[pooled] += weight * scale;
+            }
+        }
+        let columns = squares.iter().flat_map(|&square| channels.iter().map(move |&channel| square * channel));
+        functional.push(Term::Outer { offset: column.offset, rows, columns: columns.collect() });
+    }
+
+    /// The weight of all positions of the stack that [`Self::spread`] fills.
+    fn spread_total(&self, at: &Place<'_>) -> Ext {
+        let block = self.gather.len() << at.columns.value_bits();
+        if at.next.pool == 1 {
+            return eq_prefix(at.point, at.start + block) - eq_prefix(at.point, at.start);
+        }
+        let (rows, positions, _) = self.stack_point(at);
+        let filled = |&(position, _): &(usize, &Ext)| at.next.pooled(position).is_some();
+        let positions = positions.iter().enumerate().take(at.next.source.positions()).filter(filled);
+        rows.into_iter().sum::<Ext>() * positions.map(|(_, &weight)| weight).sum::<Ext>()
+    }
+
+    /// A point of the stack of hidden layers as weights of the layer's rows, positions and channels.
+    fn stack_point(&self, at: &Place<'_>) -> (Vec<Ext>, Vec<Ext>, Vec<Ext>) {
+        let (rest, channels) = at.point.split_at(at.point.len() - at.columns.output_bits);
+        let (rest, positions) = rest.split_at(rest.len() - at.columns.position_bits);
+        let (high, batch) = rest.split_at(rest.len() - self.batch_bits());
+        // The stack starts each layer at a whole batch.
+        let first = at.start >> (self.batch_bits() + at.columns.value_bits());
+        let steps = (first..first + self.plan.steps()).map(|step| eq_index(high, step));
+        let rows = steps.flat_map(|step| eq_table(batch, step)).collect();
+        (rows, eq_table(positions, Ext::ONE), eq_table(channels, Ext::ONE))
+    }
+}
+
+/// A point of the stack of hidden layers, seen from one layer.
+struct Place<'a> {
+    columns: &'a LayerColumns,
+    next: Layer,
+    start: usize,
+    point: &'a [Ext],
+}
+
+/// Weights of a matrix's rows.
+enum Rows {
+    /// Those of `eq` at a point, for the first `count` rows.
+    Point { point: Vec<Ext>, count: usize },
+    /// Any, row by row.
+    Weights(Vec<Ext>),
+}
+
+impl Rows {
+    fn table(&self) -> Vec<Ext> {
+        match self {
+            Self::Point { point, count } => {
+                let mut table = eq_table(point, Ext::ONE);
+                table.truncate(*count);
+                table
+            }
+            Self::Weights(weights) => weights.clone(),
+        }
+    }
+
+    fn total(&self) -> Ext {
+        match self {
+            Self::Point { point, count } => eq_prefix(point, *count),
+            Self::Weights(weights) => weights.iter().copied().sum(),
+        }
+    }
+}
+
+/// The weight of each number of a layer's image in what its kernel covers, for weights of rows and output positions.
+fn image_weights(layer: Layer, rows: &[Ext], positions: &[Ext]) -> Vec<Ext> {
+    let channels = layer.image().channels;
+    let mut weights = vec![Ext::ZERO; layer.image().len()];
+    layer.for_taps(|tap, output, position| {
+        let (weight, rows) = (positions[output], &rows[tap * channels..][..channels]);
+        let pixel = &mut weights[position * channels..][..channels];
+        pixel.iter_mut().zip(rows).for_each(|(slot, &row)| *slot += weight * row);
+    });
+    weights
+}
+
+/// The weight of each output position in what goes back, for weights of taps and of positions of the image.
+fn output_weights(layer: Layer, taps: &[Ext], image: &[Ext], position_bits: usize) -> Vec<Ext> {
+    let mut weights = vec![Ext::ZERO; 1 << position_bits];
+    layer.for_taps(|tap, output, position| weights[output] += taps[tap] * image[position]);
+    weights
+}
+
+/// `scale·eq(iota, j)` for the classes, zero for the columns beside them.
+fn class_weights(iota: &[Ext], classes: usize, scale: Ext) -> Vec<Ext> {
+    let mut weights = eq_table(iota, scale);
+    weights[classes..].fill(Ext::ZERO);
+    weights
 }
 
 /// Writes a column into a stack of columns, from `start` on.
@@ -245,16 +381,20 @@ fn stacked_limbs(functional: &mut Functional, limbs: &Limbs, start: usize, point
     }
 }
 
-/// Adds `scale` times a number of limbs that is a matrix of `rows` rows, at `(kappa, iota)`.
-fn weighted_limbs(functional: &mut Functional, limbs: &Limbs, scale: Ext, rows: usize, kappa: &[Ext], iota: &[Ext]) {
+/// Adds `scale` times a number of limbs that is a matrix, at `(rows, iota)`.
+fn weighted_limbs(functional: &mut Functional, limbs: &Limbs, scale: Ext, rows: &Rows, iota: &[Ext]) {
     for &(column, below) in &limbs.columns {
-        functional.push(Term::Block {
-            scale: scale * Base::from_u64(1 << below),
-            offset: column.offset,
-            rows,
-            row_start: 0,
-            row_point: kappa.to_vec(),
-            column_point: iota.to_vec(),
+        let (scale, offset) = (scale * Base::from_u64(1 << below), column.offset);
+        functional.push(match rows {
+            Rows::Point { point, count } => Term::Block {
+                scale,
+                offset,
+                rows: *count,
+                row_start: 0,
+                row_point: point.clone(),
+                column_point: iota.to_vec(),
+            },
+            Rows::Weights(weights) => Term::Outer { offset, rows: weights.clone(), columns: eq_table(iota, scale) },
         });
     }
 }
@@ -288,6 +428,9 @@ impl Argument for Relation {
         if self.layout.relus > 0 {
             self.prove_relus(vector, prover);
         }
+        if let Some(softmax) = &self.layout.softmax {
+            self.prove_softmax(softmax, vector, prover);
+        }
         let view = View::new(self, vector);
         for columns in &self.layout.layers {
             self.prove_products(columns, &view, prover);
@@ -303,6 +446,9 @@ impl Argument for Relation {
         self.verify_roundings(verifier)?;
         if self.layout.relus > 0 {
             self.verify_relus(verifier)?;
+        }
+        if let Some(softmax) = &self.layout.softmax {
+            self.verify_softmax(softmax, verifier)?;
         }
         for columns in &self.layout.layers {
             self.verify_products(columns, verifier)?;
@@ -333,6 +479,23 @@ impl Summand<7> for ReluSummand {
     fn evaluate<A: Algebra<Ext> + Copy>(&self, [on, inverse, value, error, in_range, low, top]: [A; 7]) -> A {
         let back = error - on * (in_range * low + top);
         on - value * inverse + ((A::ONE - on) * value + back * self.theta) * self.theta
+    }
+}
+
+struct SoftmaxSummand {
+    theta: Ext,
+    /// `2^(f+1)`.
+    power: Base,
+}
+
+impl Summand<6> for SoftmaxSummand {
+    const DEGREE: usize = 2;
+    fn evaluate<A: Algebra<Ext> + Copy>(
+        &self,
+        [exponential, sum, probability, remainder, first, difference]: [A; 6],
+    ) -> A {
+        exponential * Ext::from(self.power) + sum - (sum * probability).double() - remainder
+            + first * difference * self.theta
     }
 }
 
@@ -397,14 +560,26 @@ impl Relation {
         let theta = prover.challenge();
         let offset = self.error_offset();
         let mut tables: [Vec<Ext>; 7] = std::array::from_fn(|_| vec![Ext::ZERO; 1 << point.len()]);
-        for (forward, backward, relu) in self.relus() {
-            let columns = [relu.on, relu.inverse, forward.value, relu.error, backward.in_range];
-            for (table, column) in tables.iter_mut().zip(columns) {
+        for (columns, backward, relu, next) in self.relus() {
+            for (table, column) in tables.iter_mut().zip([relu.on, relu.inverse, columns.forward.value, relu.error]) {
                 fill(table, relu.start, vector, column);
             }
-            fill_limbs(&mut tables[5], relu.start, vector, &backward.low);
-            fill(&mut tables[6], relu.start, vector, backward.top);
-            tables[6][relu.start..][..backward.top.len].iter_mut().for_each(|slot| *slot -= offset);
+            let image = 1 << (bits_for(next.image().positions()) + columns.output_bits);
+            for example in 0..self.gather.len() {
+                let start = relu.start + (example << columns.value_bits());
+                for position in 0..1 << columns.position_bits {
+                    let square = if next.pool == 1 { Some(position) } else { square(next, position) };
+                    let Some(square) = square else { continue };
+                    let from = example * image + (square << columns.output_bits);
+                    let to = start + (position << columns.output_bits);
+                    for channel in 0..1 << columns.output_bits {
+                        let (from, to) = (from + channel, to + channel);
+                        tables[4][to] = vector[backward.in_range.offset + from].into();
+                        tables[5][to] = number(vector, &backward.low, from).into();
+                        tables[6][to] = Ext::from(vector[backward.top.offset + from]) - offset;
+                    }
+                }
+            }
         }
         let (_, values) = sumcheck::prove(prover, tables, &point, &ReluSummand { theta });
         prover.send_all(&values);
@@ -417,16 +592,20 @@ impl Relation {
         let theta = verifier.challenge();
         let (at, last) = sumcheck::verify(verifier, Affine::default(), &point, bits, ReluSummand::DEGREE)?;
         let mut functionals = [const { Functional::new() }; 7];
-        for (forward, backward, relu) in self.relus() {
-            let columns = [relu.on, relu.inverse, forward.value, relu.error, backward.in_range];
-            for (functional, column) in functionals.iter_mut().zip(columns) {
+        let mut constants = [Ext::ZERO; 7];
+        for (columns, backward, relu, next) in self.relus() {
+            let whole = [relu.on, relu.inverse, columns.forward.value, relu.error];
+            for (functional, column) in functionals.iter_mut().zip(whole) {
                 stacked(functional, column, relu.start, &at, Ext::ONE);
             }
-            stacked_limbs(&mut functionals[5], &backward.low, relu.start, &at);
-            stacked(&mut functionals[6], backward.top, relu.start, &at, Ext::ONE);
+            let place = Place { columns, next, start: relu.start, point: &at };
+            self.spread(&mut functionals[4], backward.in_range, &place, Ext::ONE);
+            for &(column, below) in &backward.low.columns {
+                self.spread(&mut functionals[5], column, &place, Ext::from_u64(1 << below));
+            }
+            self.spread(&mut functionals[6], backward.top, &place, Ext::ONE);
+            constants[6] -= self.error_offset() * self.spread_total(&place);
         }
-        let mut constants = [Ext::ZERO; 7];
-        constants[6] = -self.error_offset() * eq_prefix(&at, self.layout.relus);
         let mut values = Vec::with_capacity(7);
         for claim in functionals.into_iter().zip(constants) {
             values.push(claimed(verifier, claim)?);
@@ -450,12 +629,106 @@ impl Relation {
     }
 }
 
-/// The matrix products of a layer, by Thaler's sumcheck (2013, §4.2), all steps at once.
+/// The square that a position of a layer's source is averaged into, padded positions aside.
+fn square(next: Layer, position: usize) -> Option<usize> {
+    if position < next.source.positions() { next.pooled(position) } else { None }
+}
+
+/// `2^(f+1)·e + S = 2·S·p + r` and `first·d = 0` for every output, and what is linear about them.
+impl Relation {
+    fn prove_softmax(&self, columns: &SoftmaxColumns, vector: &[Base], prover: &mut Prover<'_>) {
+        let (rows, classes) = (self.gather.len(), self.plan.shape().outputs());
+        let width = columns.difference.len / rows;
+        let point = prover.challenges(self.step_bits() + self.batch_bits() + bits_for(classes));
+        let theta = prover.challenge();
+        let mut tables: [Vec<Ext>; 6] = std::array::from_fn(|_| vec![Ext::ZERO; 1 << point.len()]);
+        for (table, column) in [(0, columns.exponential), (4, columns.first), (5, columns.difference)] {
+            fill(&mut tables[table], 0, vector, column);
+        }
+        fill_limbs(&mut tables[2], 0, vector, &columns.probability);
+        fill_limbs(&mut tables[3], 0, vector, &columns.remainder);
+        let exponentials = vector[columns.exponential.offset..][..columns.exponential.len].chunks_exact(width);
+        for (sums, row) in tables[1].chunks_exact_mut(width).zip(exponentials) {
+            sums.fill(row[..classes].iter().copied().sum::<Base>().into());
+        }
+        let (_, values) = sumcheck::prove(prover, tables, &point, &self.softmax_summand(theta));
+        prover.send_all(&values);
+        // The claims that are linear take a point and no message.
+        let _ = prover.challenges(point.len());
+    }
+
+    fn verify_softmax(&self, columns: &SoftmaxColumns, verifier: &mut Verifier) -> Result<(), ZkError> {
+        let classes = self.plan.shape().outputs();
+        let (output_bits, row_bits) = (bits_for(classes), self.step_bits() + self.batch_bits());
+        let point = verifier.challenges(row_bits + output_bits);
+        let theta = verifier.challenge();
+        let summand = self.softmax_summand(theta);
+        let (at, last) = sumcheck::verify(verifier, Affine::default(), &point, point.len(), SoftmaxSummand::DEGREE)?;
+        let mut ones = vec![Ext::ONE; classes];
+        ones.resize(1 << output_bits, Ext::ZERO);
+        let outer = |functional: &mut Functional, column: Column, at: &[Ext], columns: Vec<Ext>| {
+            let (tau, beta) = at[..row_bits].split_at(self.step_bits());
+            functional.push(Term::Outer { offset: column.offset, rows: self.rows_at(tau, beta), columns });
+        };
+        let mut functionals = [const { Functional::new() }; 6];
+        for (functional, column) in [(0, columns.exponential), (4, columns.first), (5, columns.difference)] {
+            stacked(&mut functionals[functional], column, 0, &at, Ext::ONE);
+        }
+        outer(&mut functionals[1], columns.exponential, &at, ones.clone());
+        stacked_limbs(&mut functionals[2], &columns.probability, 0, &at);
+        stacked_limbs(&mut functionals[3], &columns.remainder, 0, &at);
+        let mut values = Vec::with_capacity(6);
+        for functional in functionals {
+            values.push(claimed(verifier, (functional, Ext::ZERO))?);
+        }
+        let [exponential, sum, probability, remainder, first, difference]: [Affine; 6] =
+            values.try_into().expect("as many values as functionals");
+        let mut rest = sum.clone() - &remainder - &last;
+        rest.add_scaled(&exponential, summand.power.into());
+        let products = vec![(-Ext::TWO, sum, probability), (theta, first, difference)];
+        verifier.assert_products("the softmax", products, rest)?;
+
+        let at = verifier.challenges(point.len());
+        let (rows, iota) = at.split_at(row_bits);
+        let steps = self.steps_in(&rows[..self.step_bits()]);
+        // `d = m − value + offset` for the classes.
+        let forward = &self.last().forward;
+        let real = class_weights(iota, classes, Ext::ONE);
+        let total = real.iter().copied().sum::<Ext>();
+        let mut functional = Functional::new();
+        outer(&mut functional, columns.difference, &at, real.clone());
+        outer(&mut functional, forward.value, &at, real);
+        outer(&mut functional, columns.greatest, &at, vec![-total]);
+        verifier.claim(functional, (steps * total * Base::from_u64(forward.rounding.offset)).into());
+        // One of the greatest is the first.
+        let mut functional = Functional::new();
+        outer(&mut functional, columns.first, &at, ones.clone());
+        verifier.claim(functional, steps.into());
+        // `r + slack + 1 = 2·S`.
+        let mut functional = Functional::new();
+        for limbs in [&columns.remainder, &columns.slack] {
+            stacked_limbs(&mut functional, limbs, 0, &at);
+        }
+        outer(&mut functional, columns.exponential, &at, ones.into_iter().map(|one| one * -Ext::TWO).collect());
+        verifier.claim(functional, (-steps).into());
+        Ok(())
+    }
+
+    fn softmax_summand(&self, theta: Ext) -> SoftmaxSummand {
+        SoftmaxSummand { theta, power: Base::from_u64(2 << self.plan.format().activation_fraction) }
+    }
+
+    fn last(&self) -> &LayerColumns {
+        &self.layout.layers[self.layout.layers.len() - 1]
+    }
+}
+
+/// The matrix products of a layer, by Thaler's sumcheck (2013, §4.2), all steps at once. A convolution's are those of the
+/// patches that its kernel covers, which are a public linear map of the image.
 impl Relation {
     fn prove_products(&self, columns: &LayerColumns, view: &View, prover: &mut Prover<'_>) {
-        let (steps, batch) = (self.step_bits(), self.batch_bits());
-        let layer = columns.layer;
-        let (index, rows) = (layer.index, layer.rows());
+        let (steps, batch, positions) = (self.step_bits(), self.batch_bits(), columns.position_bits);
+        let index = columns.layer.index;
         let product = |prover: &mut Prover<'_>, left: Vec<Ext>, right: Vec<Ext>, tau: &[Ext]| {
             let sums = eq_table(tau, Ext::ONE);
             let inner = left.len() / sums.len();
@@ -465,52 +738,70 @@ impl Relation {
             let (_, values) = sumcheck::prove(prover, [left, right], tau, &Product);
             prover.send_all(&values);
         };
+        let view = &view.layers[index];
 
-        let [tau, beta, iota] = [steps, batch, columns.output_bits].map(|bits| prover.challenges(bits));
-        let left = fold_rows(&view.inputs[index], 1 << batch, 1 << batch, &beta, 1 << columns.input_bits, 1 << steps);
-        let right = fold_columns(&view.weights[index], rows, &iota, 1 << columns.input_bits, 1 << steps);
+        let [tau, beta, rho, iota] = [steps, batch, positions, columns.output_bits].map(|bits| prover.challenges(bits));
+        let left = view.patches_at(&beta, &rho, 1 << columns.input_bits, 1 << steps);
+        let right = view.weights_at(&iota, 1 << columns.input_bits, 1 << steps);
         product(prover, left, right, &tau);
 
         let [tau, kappa, iota] = [steps, columns.input_bits, columns.output_bits].map(|bits| prover.challenges(bits));
-        let left = fold_columns(&view.inputs[index], 1 << batch, &kappa, 1 << batch, 1 << steps);
-        let right = fold_columns(&view.errors[index], 1 << batch, &iota, 1 << batch, 1 << steps);
+        let rows = 1 << (steps + batch + positions);
+        let left = view.patch_rows_at(&kappa, rows);
+        let right = view.errors_at(&iota, rows);
         product(prover, left, right, &tau);
 
-        if index > 0 {
-            let before = self.layout.layers[index - 1].output_bits;
-            let [tau, beta, kappa] = [steps, batch, before].map(|bits| prover.challenges(bits));
-            let width = 1 << columns.output_bits;
-            let left = fold_rows(&view.errors[index], 1 << batch, 1 << batch, &beta, width, 1 << steps);
-            let right = fold_rows(&view.weights[index], rows, layer.inputs, &kappa, width, 1 << steps);
+        if let Some(before) = index.checked_sub(1).map(|index| &self.layout.layers[index]) {
+            let [tau, beta, rho, kappa] =
+                [steps, batch, columns.image_bits, before.output_bits].map(|bits| prover.challenges(bits));
+            let inner = 1 << (bits_for(columns.layer.taps()) + columns.output_bits);
+            let left = view.errors_back(&beta, &rho, inner, 1 << steps);
+            let right = view.weights_back(&kappa, inner, 1 << steps);
             product(prover, left, right, &tau);
         }
     }
 
     fn verify_products(&self, columns: &LayerColumns, verifier: &mut Verifier) -> Result<(), ZkError> {
-        let (steps, batch) = (self.step_bits(), self.batch_bits());
-        let rows = columns.layer.rows();
+        let (steps, batch, positions) = (self.step_bits(), self.batch_bits(), columns.position_bits);
+        let layer = columns.layer;
 
-        let [tau, beta, iota] = [steps, batch, columns.output_bits].map(|bits| verifier.challenges(bits));
-        let sums = self.rounded_sums(&columns.forward.rounding, &tau, &[&beta[..], &iota].concat());
+        let [tau, beta, rho, iota] =
+            [steps, batch, positions, columns.output_bits].map(|bits| verifier.challenges(bits));
+        let sums = self.rounded_sums(&columns.forward.rounding, &tau, &[&beta[..], &rho, &iota].concat());
         product(verifier, "a forward product", sums, &tau, columns.input_bits, |step, kappa| {
-            [self.inputs(columns, step, &beta, kappa), self.weights(columns, step, kappa, &iota, rows)]
+            let rows = Rows::Point { point: kappa.to_vec(), count: layer.rows() };
+            [self.inputs(columns, step, &beta, &rho, kappa), self.weights(columns, step, &rows, &iota)]
         })?;
 
         let [tau, kappa, iota] = [steps, columns.input_bits, columns.output_bits].map(|bits| verifier.challenges(bits));
         let sums = self.gradients(columns, &tau, &kappa, &iota);
-        product(verifier, "a gradient", sums, &tau, batch, |step, beta| {
-            [self.inputs(columns, step, beta, &kappa), self.errors(columns, step, beta, &iota)]
+        product(verifier, "a gradient", sums, &tau, batch + positions, |step, at| {
+            let (beta, rho) = at.split_at(batch);
+            let weights = eq_table(rho, Ext::ONE);
+            [self.inputs(columns, step, beta, rho, &kappa), self.errors(columns, step, beta, &weights, &iota)]
         })?;
 
-        let Some(before) = columns.layer.index.checked_sub(1).map(|index| &self.layout.layers[index]) else {
+        let Some(before) = layer.index.checked_sub(1).map(|index| &self.layout.layers[index]) else {
             return Ok(());
         };
         let (rounding, _) = before.backward.as_ref().expect("a layer before another is hidden");
-        let [tau, beta, kappa] = [steps, batch, before.output_bits].map(|bits| verifier.challenges(bits));
-        let sums = self.rounded_sums(rounding, &tau, &[&beta[..], &kappa].concat());
-        product(verifier, "a backward product", sums, &tau, columns.output_bits, |step, iota| {
-            let weights = self.weights(columns, step, &kappa, iota, columns.layer.inputs);
-            [self.errors(columns, step, &beta, iota), weights]
+        let [tau, beta, rho, kappa] =
+            [steps, batch, columns.image_bits, before.output_bits].map(|bits| verifier.challenges(bits));
+        let sums = self.rounded_sums(rounding, &tau, &[&beta[..], &rho, &kappa].concat());
+        let tap_bits = bits_for(layer.taps());
+        product(verifier, "a backward product", sums, &tau, tap_bits + columns.output_bits, |step, at| {
+            let (taps, iota) = at.split_at(tap_bits);
+            let taps = eq_table(taps, Ext::ONE);
+            let outputs = output_weights(layer, &taps, &eq_table(&rho, Ext::ONE), positions);
+            let rows = if layer.taps() == 1 {
+                Rows::Point { point: kappa.clone(), count: layer.inputs }
+            } else {
+                let channels = class_weights(&kappa, layer.image().channels, Ext::ONE);
+                let channels = &channels[..layer.image().channels];
+                let tap = |&tap: &Ext| channels.iter().map(move |&channel| tap * channel);
+                Rows::Weights(taps[..layer.taps()].iter().flat_map(tap).collect())
+            };
+            [self.errors(columns, step, &beta, &outputs, iota), self.weights(columns, step, &rows, iota)]
         })
     }
 }

@@ -109,11 +109,12 @@ impl Statement {
         let plan = self.plan();
         let FixedPoint { weight_bits, weight_fraction, activation_bits, activation_fraction } = plan.format();
         let mut hash = Sha256::new();
-        hash.update(b"cipher-nexus fixed-point SGD v1, mean squared error, layout 1");
-        let widths = plan.shape().layers().map(|layer| layer.inputs).chain([plan.shape().outputs()]);
+        hash.update(b"cipher-nexus fixed-point SGD, layout 2");
+        for text in [plan.shape().to_string(), plan.loss().to_string()] {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text);
+        }
         let mut word = |value: u64| hash.update(value.to_le_bytes());
-        word(plan.shape().depth() as u64);
-        widths.for_each(|width| word(width as u64));
         for width in [weight_bits, weight_fraction, activation_bits, activation_fraction] {
             word(width.into());
         }
@@ -131,7 +132,7 @@ impl Statement {
     }
 
     pub(super) fn transcript(&self, session: &[u8]) -> Transcript {
-        Transcript::new("cipher-nexus training v1", session, &self.digest())
+        Transcript::new("cipher-nexus training v2", session, &self.digest())
     }
 
     pub(super) fn security(&self) -> Security {

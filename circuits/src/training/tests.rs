@@ -18,7 +18,9 @@ use super::layout::{Column, Forward, Limbs, Rounding};
 use super::relation::Relation;
 use super::witness::Witness;
 use super::{DataCommitment, Proof, Statement, TransparentProof};
-use crate::reference::{Clip, Examples, FixedPoint, Integers, Products, Schedule, Sgd, Shape, TrainingPlan, Weights};
+use crate::reference::{
+    Clip, Examples, FixedPoint, Integers, Loss, Products, Schedule, Sgd, Shape, TrainingPlan, Weights,
+};
 
 /// How many examples every case has.
 const EXAMPLES: usize = 7;
@@ -27,6 +29,7 @@ const EXAMPLES: usize = 7;
 #[derive(Clone, Copy)]
 struct Spec {
     shape: &'static str,
+    loss: Loss,
     batch: usize,
     steps: usize,
     rate: i32,
@@ -41,7 +44,17 @@ struct Spec {
 
 impl Default for Spec {
     fn default() -> Self {
-        Self { shape: "3-3-2", batch: 2, steps: 2, rate: 1, clip: Some((20_000, 4)), seed: 7, data: 37, start: 792_319 }
+        Self {
+            shape: "3-3-2",
+            loss: Loss::SquaredError,
+            batch: 2,
+            steps: 2,
+            rate: 1,
+            clip: Some((20_000, 4)),
+            seed: 7,
+            data: 37,
+            start: 792_319,
+        }
     }
 }
 
@@ -65,7 +78,8 @@ impl Spec {
         let inputs: Vec<u8> = (0..EXAMPLES * features).map(|i| (i * self.data % 256) as u8).collect();
         let labels: Vec<u8> = (0..EXAMPLES).map(|i| (i % classes) as u8).collect();
         let examples = Examples::new(&inputs, &labels, features).unwrap();
-        let plan = TrainingPlan::new(shape.clone(), FixedPoint::V1, self.batch, self.steps, self.rate).unwrap();
+        let plan = TrainingPlan::with_loss(shape.clone(), FixedPoint::V1, self.loss, self.batch, self.steps, self.rate)
+            .unwrap();
         let schedule = Schedule::new([self.seed; 32], EXAMPLES, self.batch, self.steps).unwrap();
         let start = (0..shape.parameters()).map(|i| (i as i32 * self.start % 4_000_000) - 2_000_000).collect();
         let start = Weights::new(&shape, start, FixedPoint::V1).unwrap();
@@ -330,6 +344,16 @@ fn every_entry_that_means_something_breaks_the_relation_when_it_is_changed() {
             let result = check(&relation, &vector, &[&registered]);
             let expected = !is_free(entry) || !in_tables;
             assert_eq!(result.is_err(), expected, "{} at {entry}: {result:?}", name(&relation, entry));
+        }
+    }
+}
+
+#[test]
+fn honest_networks_of_every_kind_pass() {
+    for shape in ["3-3-2", "4x3x2-3c2p1-a2-2c2-3", "5x5x1-3c3p1-a2-3", "3x3x2-5", "6x5x1-2c3-2c2p1-a2-4-3"] {
+        for loss in [Loss::SquaredError, Loss::CrossEntropy] {
+            let case = Spec { shape, loss, ..Spec::default() }.case();
+            assert_eq!(case.check(&case.honest()), Ok(()), "{shape} {loss}");
         }
     }
 }

@@ -1,9 +1,11 @@
-use nexus_zk::Base;
-use p3_field::{PrimeCharacteristicRing, batch_multiplicative_inverse};
+use nexus_zk::{Base, from_signed};
+use p3_field::{PrimeCharacteristicRing, PrimeField64, batch_multiplicative_inverse};
 
-use super::layout::{Column, Limbs, Rounding};
+use super::layout::{Column, LayerColumns, Limbs, Rounding, SoftmaxColumns};
 use super::relation::Relation;
-use crate::reference::{Clip, Clipped, Examples, Layer, Observer, Products, Schedule, Sgd, TrainError, Weights};
+use crate::reference::{
+    Clip, Clipped, Examples, Layer, Observer, Products, Schedule, Sgd, SoftmaxRow, TrainError, Weights,
+};
 
 /// Everything a proof is about: the committed vector, and what training gave.
 pub(super) struct Witness {
@@ -83,12 +85,43 @@ impl Scribe<'_> {
     }
 
     /// Calls `f` with the position of each entry of this step's batch, padded ones included, and its sum.
-    fn entries(&mut self, outputs: usize, bits: usize, sums: &[i64], mut f: impl FnMut(&mut Self, usize, i64)) {
-        let start = (self.step * self.relation.plan.batch()) << bits;
-        for (row, sums) in sums.chunks_exact(outputs).enumerate() {
-            for column in 0..1 << bits {
-                let sum = sums.get(column).copied().unwrap_or(0);
-                f(self, start + (row << bits) + column, sum);
+    fn entries(&mut self, sums: &[i64], grid: Grid, mut f: impl FnMut(&mut Self, usize, i64)) {
+        let mut i = (self.step * self.relation.plan.batch()) << (grid.position_bits + grid.output_bits);
+        for sums in sums.chunks_exact(grid.positions * grid.outputs) {
+            for position in 0..1 << grid.position_bits {
+                for output in 0..1 << grid.output_bits {
+                    let real = position < grid.positions && output < grid.outputs;
+                    f(self, i, if real { sums[position * grid.outputs + output] } else { 0 });
+                    i += 1;
+                }
+            }
+        }
+    }
+
+    /// Writes the softmax of this step's outputs.
+    fn softmax(&mut self, columns: &SoftmaxColumns, last: &LayerColumns) {
+        let (batch, classes, width) = (self.relation.plan.batch(), last.layer.outputs, 1 << last.output_bits);
+        let offset = last.forward.rounding.offset as i64;
+        let mut outputs = Vec::with_capacity(classes);
+        for row in self.step * batch..(self.step + 1) * batch {
+            let values = &self.vector[last.forward.value.offset + row * width..][..classes];
+            outputs.clear();
+            outputs.extend(values.iter().map(|value| (value.as_canonical_u64() as i64 - offset) as i32));
+            let SoftmaxRow { greatest, first, sum } = columns.table.row(&outputs);
+            // The greatest may be negative.
+            self.vector[columns.greatest.offset + row] = from_signed(greatest);
+            for column in 0..width {
+                let i = row * width + column;
+                // Columns beside the classes hold the greatest's numbers, and no sum counts them.
+                let difference = outputs.get(column).map_or(0, |&output| greatest - i64::from(output));
+                let exponential = columns.table.exponential(difference);
+                let (probability, remainder) = columns.table.divide(exponential, sum);
+                self.write(columns.difference, i, difference as u64);
+                self.write(columns.exponential, i, exponential);
+                self.limbs(&columns.probability, i, probability);
+                self.limbs(&columns.remainder, i, remainder);
+                self.limbs(&columns.slack, i, 2 * sum - 1 - remainder);
+                self.write(columns.first, i, u64::from(column == first));
             }
         }
     }
@@ -136,13 +169,25 @@ impl Observer for Scribe<'_> {
     fn forward(&mut self, layer: Layer, sums: &[i64]) {
         let relation = self.relation;
         let columns = &relation.layout.layers[layer.index];
-        self.entries(layer.outputs, columns.output_bits, sums, |scribe, i, z| {
+        let positions = layer.output().positions();
+        let grid = Grid {
+            positions,
+            position_bits: columns.position_bits,
+            outputs: layer.outputs,
+            output_bits: columns.output_bits,
+        };
+        self.entries(sums, grid, |scribe, i, z| {
             let value = scribe.round(&columns.forward.rounding, i, z);
             scribe.write(columns.forward.value, i, value);
             if let Some((_, relu)) = &columns.backward {
                 scribe.write(relu.on, i, u64::from(value > 0));
             }
         });
+        if columns.backward.is_none()
+            && let Some(softmax) = &relation.layout.softmax
+        {
+            self.softmax(softmax, columns);
+        }
     }
 
     fn gradient(&mut self, layer: Layer, sums: &[i64]) {
@@ -166,13 +211,38 @@ impl Observer for Scribe<'_> {
 
     fn backward(&mut self, layer: Layer, sums: &[i64]) {
         let relation = self.relation;
-        let columns = &relation.layout.layers[layer.index - 1];
+        let (columns, image) = (&relation.layout.layers[layer.index - 1], layer.image());
         let (rounding, relu) = columns.backward.as_ref().expect("a layer before another is hidden");
-        self.entries(layer.inputs, columns.output_bits, sums, |scribe, i, z| {
+        let (image_bits, output_bits) = (relation.layout.layers[layer.index].image_bits, columns.output_bits);
+        let grid =
+            Grid { positions: image.positions(), position_bits: image_bits, outputs: image.channels, output_bits };
+        let batch = relation.plan.batch();
+        let mut errors = Vec::with_capacity((batch << image_bits) << output_bits);
+        self.entries(sums, grid, |scribe, i, z| {
             let value = scribe.round(rounding, i, z);
-            if scribe.vector[relu.on.offset + i] == Base::ONE {
-                scribe.vector[relu.error.offset + i] = Base::from_u64(value) - Base::from_u64(rounding.offset);
-            }
+            errors.push(Base::from_u64(value) - Base::from_u64(rounding.offset));
         });
+        for example in 0..batch {
+            let start = (self.step * batch + example) << columns.value_bits();
+            let errors = &errors[(example << image_bits) << output_bits..];
+            for position in 0..layer.source.positions() {
+                let Some(pooled) = layer.pooled(position) else { continue };
+                for channel in 0..1 << output_bits {
+                    let i = start + (position << output_bits) + channel;
+                    if self.vector[relu.on.offset + i] == Base::ONE {
+                        self.vector[relu.error.offset + i] = errors[(pooled << output_bits) + channel];
+                    }
+                }
+            }
+        }
     }
+}
+
+/// How an example's sums lie in a column, by position and channel, both padded.
+#[derive(Clone, Copy)]
+struct Grid {
+    positions: usize,
+    position_bits: usize,
+    outputs: usize,
+    output_bits: usize,
 }
