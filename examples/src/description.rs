@@ -1,5 +1,6 @@
 use std::fmt;
 
+use nexus_circuits::reference::Loss;
 use nexus_circuits::training::Statement;
 use nexus_federated::Hash;
 use nexus_federated::model::Model;
@@ -14,12 +15,14 @@ pub struct Description {
     pub proof: ProofKind,
     /// Where the proof belongs.
     pub session: String,
-    /// The network's widths.
+    /// What enters the network, and its layers.
     pub model: String,
     /// How many parameters it has.
     pub parameters: usize,
     /// Examples a step.
     pub batch: usize,
+    /// What is minimised.
+    pub loss: Loss,
     /// Steps in all.
     pub steps: usize,
     /// The learning rate.
@@ -98,6 +101,7 @@ impl Description {
             model: plan.shape().to_string(),
             parameters: plan.shape().parameters(),
             batch: plan.batch(),
+            loss: plan.loss(),
             steps: plan.steps(),
             learning_rate: plan.rate(),
             examples: statement.data().examples(),
@@ -115,16 +119,13 @@ impl Description {
 
 impl fmt::Display for Description {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { model, parameters, batch, steps, learning_rate, examples, features, .. } = self;
+        let Self { model, parameters, batch, loss, steps, learning_rate, examples, features, .. } = self;
         writeln!(f, "Whoever made this proof knows {examples} labelled examples of {features} bytes, fixed by their")?;
         writeln!(
             f,
             "commitment, and trained the network {model} ({parameters} parameters) on them: {steps} step(s) of SGD,"
         )?;
-        writeln!(
-            f,
-            "{batch} example(s) a step, mean squared error, learning rate {learning_rate}, from the start model, in the"
-        )?;
+        writeln!(f, "{batch} example(s) a step, {loss}, learning rate {learning_rate}, from the start model, in the")?;
         writeln!(f, "order that the beacon gives.")?;
         match &self.clip {
             Some(ClipDescription { bound, fraction_bits, norm }) => writeln!(

@@ -1,4 +1,4 @@
-use nexus_circuits::reference::{Clip, FixedPoint, Schedule, Shape, TrainingPlan};
+use nexus_circuits::reference::{Clip, FixedPoint, Loss, Schedule, Shape, TrainingPlan};
 use nexus_circuits::training::{DataCommitment, Statement};
 use nexus_federated::model::Model;
 use nexus_zk::pcs::MAX_VARIABLES;
@@ -34,7 +34,7 @@ pub struct StatementFile {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Network {
-    /// Widths of the layers, inputs first.
+    /// What enters, and the layers.
     pub shape: Shape,
     /// Widths of the integers that stand for reals.
     pub format: FixedPoint,
@@ -46,6 +46,8 @@ pub struct Network {
 pub struct Steps {
     /// Examples a step, a power of two.
     pub batch: usize,
+    /// What is minimised.
+    pub loss: Loss,
     /// Steps in all.
     pub steps: usize,
     /// The learning rate is 2 to the minus this.
@@ -64,7 +66,7 @@ pub struct Clipping {
 
 impl StatementFile {
     /// The version that is written and read.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
 
     /// What the programs put before a session's text.
     const SESSION: &'static [u8] = b"prove-training:";
@@ -74,6 +76,7 @@ impl StatementFile {
     const MAX_PARAMETERS: usize = 1 << 24;
     const MAX_ROWS: usize = 1 << 22;
     const MAX_LAYER_STEPS: usize = 1 << 18;
+    const MAX_PRODUCTS: usize = 1 << 30;
     const MAX_EXAMPLES: usize = 1 << 22;
     const MAX_DATA_BYTES: usize = 1 << 26;
 
@@ -95,9 +98,9 @@ impl StatementFile {
         let bytes = data.examples().saturating_mul(data.features().saturating_add(1));
         range("the bytes of all examples", bytes, 1, Self::MAX_DATA_BYTES)?;
         let Network { shape, format } = &self.model;
-        let Steps { batch, steps, rate_shift } = self.training;
+        let Steps { batch, loss, steps, rate_shift } = self.training;
         let refused = |error| FileError::statement(&error);
-        let plan = TrainingPlan::new(shape.clone(), *format, batch, steps, rate_shift).map_err(refused)?;
+        let plan = TrainingPlan::with_loss(shape.clone(), *format, loss, batch, steps, rate_shift).map_err(refused)?;
         let clip = self.clip.map(|Clipping { bound, dropped_bits }| Clip::new(bound, dropped_bits, shape.parameters()));
         let clip = clip.transpose().map_err(refused)?;
         let seed = Schedule::seed(&self.beacon, &data.digest(), 0, 0);
@@ -109,13 +112,19 @@ impl StatementFile {
 
     /// Checks what allocations depend on.
     pub(crate) fn check(&self) -> Result<(), FileError> {
-        range("the version", self.version as usize, 1, Self::VERSION as usize)?;
+        range("the version", self.version as usize, Self::VERSION as usize, Self::VERSION as usize)?;
         range("the bytes of the session", self.session.len(), 0, Self::MAX_SESSION)?;
         let shape = &self.model.shape;
         let Steps { batch, steps, .. } = self.training;
         range("the number of parameters", shape.parameters(), 1, Self::MAX_PARAMETERS)?;
         range("steps × batch", steps.saturating_mul(batch), 1, Self::MAX_ROWS)?;
         range("steps × layers", steps.saturating_mul(shape.depth()), 1, Self::MAX_LAYER_STEPS)?;
+        let products = shape.layers().map(|layer| layer.inputs.saturating_mul(layer.output().positions()));
+        let products = products.fold(0, usize::saturating_add);
+        range("the products of an example for one channel", products, 1, Self::MAX_PRODUCTS)?;
+        let values = shape.layers().map(|layer| layer.output().len()).fold(0, usize::saturating_add);
+        let values = values.saturating_mul(steps.saturating_mul(batch));
+        range("steps × batch × values of the layers", values, 1, 1 << MAX_VARIABLES)?;
         // A proof commits to an entry at least for every change of every parameter.
         range("steps × parameters", steps.saturating_mul(shape.parameters()), 1, 1 << MAX_VARIABLES)
     }
@@ -136,12 +145,12 @@ mod tests {
 
     fn file() -> StatementFile {
         StatementFile {
-            version: 1,
+            version: StatementFile::VERSION,
             proof: ProofKind::Transparent,
             session: "a \"session\"\n".into(),
             beacon: [0xab; 32],
             model: Network { shape: "2-3-2".parse().unwrap(), format: FixedPoint::V1 },
-            training: Steps { batch: 8, steps: 3, rate_shift: -1 },
+            training: Steps { batch: 8, loss: Loss::SquaredError, steps: 3, rate_shift: -1 },
             clip: Some(Clipping { bound: 1000, dropped_bits: 4 }),
         }
     }

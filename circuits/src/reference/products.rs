@@ -1,5 +1,7 @@
 use std::convert::Infallible;
 
+use rayon::prelude::*;
+
 /// A matrix of integers, row-major, perhaps read transposed.
 #[derive(Clone, Copy, Debug)]
 pub struct Matrix<'a> {
@@ -78,7 +80,7 @@ impl Products for Integers {
         assert_eq!((k, m * n), (inner, out.len()), "the dimensions of a product agree");
         let (left_row, left_column) = left.strides();
         let (right_row, right_column) = right.strides();
-        for (row, sums) in out.chunks_exact_mut(n).enumerate() {
+        out.par_chunks_exact_mut(n).enumerate().for_each(|(row, sums)| {
             sums.fill(0);
             for step in 0..k {
                 let factor = i64::from(left.values[row * left_row + step * left_column]);
@@ -86,7 +88,7 @@ impl Products for Integers {
                     *sum += factor * i64::from(right.values[step * right_row + column * right_column]);
                 }
             }
-        }
+        });
         Ok(())
     }
 }

@@ -153,8 +153,8 @@ fn prove(settings: &Settings, folder: &Path, arguments: &Arguments) -> Result<Ou
 
 /// The examples to train on, and those kept apart.
 fn examples(settings: &Settings, network: &Network) -> Result<(Dataset, Dataset), Failure> {
-    let data = settings.data.source.load();
     let shape = &network.shape;
+    let data = settings.data.source.load(shape, settings.seed).map_err(Failure::settings)?;
     let expected = (data.features(), data.classes());
     if (shape.inputs(), shape.outputs()) != expected {
         let (features, classes) = expected;

@@ -1,7 +1,9 @@
 use clap::ValueEnum;
-use nexus_circuits::reference::{Clip, FixedPoint, Shape};
+use nexus_circuits::reference::{Clip, FixedPoint, Loss, Shape};
 use nexus_examples::{Clipping, Network, ProofKind, Steps};
-use nexus_federated::data::Dataset;
+use nexus_federated::data::{DataError, Dataset};
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
 use crate::arguments::Arguments;
@@ -31,7 +33,7 @@ pub(crate) struct DataSettings {
     pub(crate) examples: Option<usize>,
 }
 
-/// The embedded data sets.
+/// What is learnt from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 #[value(rename_all = "lower")]
@@ -40,6 +42,8 @@ pub(crate) enum Source {
     Digits,
     /// 10,000 MNIST digits of 28 × 28 pixels
     Mnist10k,
+    /// Random bytes and labels that fit the model: nothing to learn, only to measure
+    Synthetic,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -54,8 +58,11 @@ pub(crate) struct ModelSettings {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct TrainingSettings {
     pub(crate) batch: usize,
-    pub(crate) steps: usize,
-    pub(crate) rate_shift: i32,
+    pub(crate) loss: Loss,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) steps: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rate_shift: Option<i32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,19 +74,41 @@ pub(crate) struct ClipSettings {
 }
 
 impl Source {
-    pub(crate) fn load(self) -> Dataset {
+    /// How many random examples there are.
+    const SYNTHETIC: usize = 64;
+
+    /// The data; random ones are of `seed`, and fit `shape`.
+    pub(crate) fn load(self, shape: &Shape, seed: u64) -> Result<Dataset, DataError> {
         match self {
-            Self::Digits => Dataset::digits(),
-            Self::Mnist10k => Dataset::mnist10k(),
+            Self::Digits => Ok(Dataset::digits()),
+            Self::Mnist10k => Ok(Dataset::mnist10k()),
+            Self::Synthetic => {
+                let (features, classes) = (shape.inputs(), shape.outputs());
+                let mut rng = ChaCha20Rng::seed_from_u64(seed);
+                // The split and the start model have the streams before.
+                rng.set_stream(2);
+                let mut inputs = vec![0; Self::SYNTHETIC * features];
+                rng.fill_bytes(&mut inputs);
+                let labels = (0..Self::SYNTHETIC).map(|example| (example % classes.min(256)) as u8).collect();
+                Dataset::new("synthetic", inputs, labels, features, classes)
+            }
         }
     }
 
     fn shape(self) -> Shape {
         let widths: &[usize] = match self {
-            Self::Digits => &[64, 32, 10],
+            Self::Digits | Self::Synthetic => &[64, 32, 10],
             Self::Mnist10k => &[784, 128, 10],
         };
         Shape::new(widths).expect("the default shapes are valid")
+    }
+
+    const fn steps(self) -> usize {
+        if matches!(self, Self::Synthetic) { 1 } else { 32 }
+    }
+
+    const fn rate_shift(self) -> i32 {
+        if matches!(self, Self::Synthetic) { 6 } else { 2 }
     }
 }
 
@@ -128,9 +157,15 @@ impl Settings {
             session => session;
             data => data.source;
             batch => training.batch;
-            steps => training.steps;
-            rate_shift => training.rate_shift;
+            loss => training.loss;
         }
+        if arguments.synthetic {
+            settings.data.source = Source::Synthetic;
+        }
+        let source = settings.data.source;
+        settings.training.steps = arguments.steps.or(settings.training.steps).or(Some(source.steps()));
+        settings.training.rate_shift =
+            arguments.rate_shift.or(settings.training.rate_shift).or(Some(source.rate_shift()));
         settings.beacon = arguments.beacon.clone().or(settings.beacon);
         settings.data.examples = arguments.examples.or(settings.data.examples);
         settings.model.shape = arguments.model.clone().or(settings.model.shape);
@@ -150,9 +185,12 @@ impl Settings {
         Network { shape, format: self.model.format }
     }
 
-    pub(crate) const fn steps(&self) -> Steps {
-        let TrainingSettings { batch, steps, rate_shift } = self.training;
-        Steps { batch, steps, rate_shift }
+    pub(crate) fn steps(&self) -> Steps {
+        let TrainingSettings { batch, loss, steps, rate_shift } = self.training;
+        let source = self.data.source;
+        let (steps, rate_shift) =
+            (steps.unwrap_or_else(|| source.steps()), rate_shift.unwrap_or_else(|| source.rate_shift()));
+        Steps { batch, loss, steps, rate_shift }
     }
 
     /// The beacon that was given, if one was.
@@ -194,6 +232,6 @@ impl Default for ModelSettings {
 
 impl Default for TrainingSettings {
     fn default() -> Self {
-        Self { batch: 16, steps: 32, rate_shift: 2 }
+        Self { batch: 16, loss: Loss::SquaredError, steps: None, rate_shift: None }
     }
 }
