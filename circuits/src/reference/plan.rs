@@ -29,8 +29,9 @@ impl TrainingPlan {
     /// The most steps a plan may hold.
     pub const MAX_STEPS: usize = 1 << 16;
 
-    /// The greatest magnitude that weights may be able to reach in training.
-    pub const MAX_WEIGHT: u128 = i32::MAX as u128;
+    /// The greatest magnitude that a factor of a product may be able to reach: weights in training, and sums of
+    /// activations where an average comes before a layer.
+    pub const MAX_FACTOR: u128 = i32::MAX as u128;
 
     /// A plan of `steps` steps with batches of `batch` at learning rate `2^−rate_shift`, on the mean squared error.
     ///
@@ -54,8 +55,8 @@ impl TrainingPlan {
     /// # Errors
     /// [`CircuitError::OutOfRange`] for widths, batch, steps or a rate whose shift leaves 1 to 62;
     /// and for widths or classes that [`Loss::CrossEntropy`] has no table for; [`CircuitError::NotAPowerOfTwo`] for the
-    /// batch; [`CircuitError::AccumulatorTooWide`] if a sum could reach p/2, or a weight exceed [`Self::MAX_WEIGHT`], in
-    /// the worst case over all data.
+    /// batch; [`CircuitError::AccumulatorTooWide`] if a sum could reach p/2, or a weight or what enters a layer exceed
+    /// [`Self::MAX_FACTOR`], in the worst case over all data.
     pub fn with_loss(
         shape: Shape,
         format: FixedPoint,
@@ -87,10 +88,10 @@ impl TrainingPlan {
             plan.update_shifts.push((base + rate_shift) as u32);
         }
         for layer in plan.shape.layers() {
-            let bound = plan.weight_bound(layer);
-            if bound > Self::MAX_WEIGHT {
-                let accumulator = format!("weights of layer {}", layer.index);
-                return Err(CircuitError::AccumulatorTooWide { accumulator, bound, limit: Self::MAX_WEIGHT });
+            let factors = [("inputs", plan.input_bound(layer)), ("weights", plan.weight_bound(layer))];
+            if let Some(&(name, bound)) = factors.iter().find(|(_, bound)| *bound > Self::MAX_FACTOR) {
+                let accumulator = format!("{name} of layer {}", layer.index);
+                return Err(CircuitError::AccumulatorTooWide { accumulator, bound, limit: Self::MAX_FACTOR });
             }
         }
         plan.accumulators = plan.shape.layers().flat_map(|layer| plan.layer_accumulators(layer)).collect();
@@ -275,6 +276,61 @@ mod tests {
         let error = plan(1_000).unwrap_err();
         let CircuitError::AccumulatorTooWide { accumulator, limit, .. } = error else { panic!("{error:?}") };
         assert_eq!((accumulator.as_str(), limit), ("weights of layer 0", i32::MAX as u128));
+    }
+
+    #[test]
+    fn sums_of_an_average_that_could_leave_their_integers_are_refused() {
+        // Four of 16 activations below 2^(bits − 1) sum to less than 2^(bits + 3).
+        let plan = |activation_bits, weight_bits| {
+            let format = FixedPoint { activation_bits, activation_fraction: 12, weight_bits, weight_fraction: 7 };
+            TrainingPlan::new(shape("4x4x1-1c1-a4-1"), format, 1, 1, 20)
+        };
+        assert!(plan(27, 8).is_ok());
+        let error = plan(28, 8).unwrap_err();
+        let CircuitError::AccumulatorTooWide { accumulator, bound, limit } = error else { panic!("{error:?}") };
+        assert_eq!((accumulator.as_str(), bound, limit), ("inputs of layer 1", 1 << 31, i32::MAX as u128));
+    }
+
+    #[test]
+    fn a_convolution_multiplies_its_gradients_by_its_positions() {
+        let plan = TrainingPlan::with_loss(shape("6x5x2-3c3p1-a2-4"), FixedPoint::V1, Loss::CrossEntropy, 2, 3, 2);
+        let plan = plan.unwrap();
+        let bounds: Vec<_> = plan.accumulators().iter().map(|a| (a.name.as_str(), a.bound)).collect();
+        // 30 positions of two examples; behind, the sums of four activations, with two more fractional bits, and errors
+        // of a probability: 2^12 at most. Shifts 8 + 12 − 20 + 1 + 2 and 14 + 12 − 20 + 1 + 2.
+        let gradients = [2 * 30 * (1 << 8) * (1 << 15), 2 * (1 << 17) * (1 << 12)];
+        let changes = [(gradients[0] >> 3) + 1, (gradients[1] >> 9) + 1];
+        let weights = changes.map(|change| (1 << 23) + 3 * change);
+        let rounded = (1 << 15) + 1;
+        assert_eq!(
+            bounds,
+            [
+                ("forward of layer 0", (9 * 2 + 1) * (1 << 8) * weights[0] + (rounded << 16)),
+                ("gradient of layer 0", gradients[0] + ((changes[0] + 1) << 3)),
+                ("forward of layer 1", (3 * 2 * 3 + 1) * (1 << 17) * weights[1] + (rounded << 22)),
+                ("gradient of layer 1", gradients[1] + ((changes[1] + 1) << 9)),
+                // The kernel of the last layer covers 3 × 2 positions, each of which sees every tap at most once.
+                ("backward of layer 1", 6 * 4 * (1 << 12) * weights[1] + (rounded << 22)),
+            ]
+        );
+    }
+
+    #[test]
+    fn gradients_that_a_large_image_could_wrap_are_refused() {
+        // 2^14 examples of 2^23 positions with 2^8 · 2^15 each make 2^60, and the rounding's quotient about as much again;
+        // 2^16 of 2^24 make 2^63. Rates are near the least that the shifts allow.
+        let plan = |text: &str, batch, rate| TrainingPlan::new(shape(text), FixedPoint::V1, batch, 1, rate);
+        assert!(plan("4096x2048x1-1c1-a16-1", 1 << 14, 34).is_ok());
+        let error = plan("4096x4096x1-1c1-a16-1", 1 << 16, 34).unwrap_err();
+        let CircuitError::AccumulatorTooWide { accumulator, bound, limit } = error else { panic!("{error:?}") };
+        assert_eq!(accumulator, "gradient of layer 0");
+        assert!(bound >= limit, "{bound} against {limit}");
+        // A rate that is not so small lets the weights grow too far first.
+        let error = plan("1024x1024x1-1c1-a16-1", 1, 4).unwrap_err();
+        assert!(
+            matches!(&error, CircuitError::AccumulatorTooWide { accumulator, .. } if accumulator == "weights of layer 0"),
+            "{error:?}"
+        );
     }
 
     #[test]
