@@ -105,16 +105,129 @@ fn exponential(shift: u32) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
+    /// Bounds of `2^(16 + GUARD) · exp(−difference / 2^fraction)` for arguments to −16, from `exp(x) = Σ xⁿ/n!` in rationals.
+    fn exponential_bounds(difference: u32, fraction: u32) -> (u128, u128) {
+        const PRECISION: u32 = 80;
+        const TERMS: u128 = 128;
+        assert!(difference >> fraction <= 16, "terms stay below 2^24 and vanish after 128");
+        let one = 1u128 << PRECISION;
+        let (mut low, mut high, mut sum_low, mut sum_high) = (one, one, one, one);
+        for n in 1..=TERMS {
+            low = low * u128::from(difference) / (n << fraction);
+            high = (high * u128::from(difference)).div_ceil(n << fraction);
+            sum_low += low;
+            sum_high += high;
+        }
+        // Beyond, each term is less than half of the one before.
+        sum_high += high;
+        let dividend = one << (16 + GUARD);
+        (dividend / sum_high, (dividend / sum_low) + 1)
+    }
+
+    /// Fractional bits behind an entry of the table that tell how near it is to a tie.
+    const GUARD: u32 = 24;
+
     #[test]
-    fn the_table_is_that_of_the_exponential_function() {
-        let softmax = Softmax::new(FixedPoint::V1);
-        assert_eq!(softmax.exponentials.len(), 1 << 16);
+    fn the_table_is_the_nearest_to_the_exponential_function() {
+        let narrow = FixedPoint { activation_bits: 14, activation_fraction: 10, ..FixedPoint::V1 };
+        for format in [FixedPoint::V1, narrow] {
+            let softmax = Softmax::new(format);
+            assert_eq!(softmax.exponentials.len(), 1 << format.activation_bits);
+            for (difference, &value) in softmax.exponentials.iter().enumerate() {
+                let (low, high) = exponential_bounds(difference as u32, format.activation_fraction);
+                assert!(low <= high && high - low <= 2);
+                let half = 1 << (GUARD - 1);
+                assert_eq!((low + half) >> GUARD, value.into(), "{difference}");
+                assert_eq!((high + half) >> GUARD, value.into(), "{difference}");
+                // No entry is within 2^-19 of a tie, so that floats of any make round to the same.
+                let rest = (low + half) % (1 << GUARD);
+                assert!(
+                    (32..(1 << GUARD) - 32).contains(&rest) || value == 0 || difference == 0,
+                    "{difference}: {rest}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_widest_table_is_that_of_the_exponential_function() {
+        let format = FixedPoint { activation_bits: 20, activation_fraction: 18, weight_fraction: 22, ..FixedPoint::V1 };
+        let softmax = Softmax::new(format);
         for (difference, &value) in softmax.exponentials.iter().enumerate() {
-            let exact = (-(difference as f64) / 4096.0).exp() * 65536.0;
+            let exact = (-(difference as f64) / f64::from(1 << 18)).exp() * 65536.0;
             assert!((f64::from(value) - exact).abs() <= 0.500_001, "{difference}: {value} against {exact}");
         }
+    }
+
+    /// `round(2^12 · e_j / Σ e_i)` by the definition, from the table's entries.
+    fn probabilities(softmax: &Softmax, outputs: &[i32]) -> Vec<i32> {
+        let greatest = *outputs.iter().max().unwrap();
+        let exponential = |&q: &i32| u128::from(softmax.exponentials[(greatest - q) as usize]);
+        let sum: u128 = outputs.iter().map(exponential).sum();
+        // The nearest p has |2·(p·sum − 2^12·e)| ≤ sum; of two that are as near, the greater.
+        let nearest = |q| {
+            let exact = exponential(q) << 12;
+            let p = (0..=4096u128).rev().find(|p| (2 * p * sum).abs_diff(2 * exact) <= sum);
+            i32::try_from(p.unwrap()).unwrap()
+        };
+        outputs.iter().map(nearest).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn probabilities_are_the_nearest_to_the_rational_ones(
+            outputs in proptest::collection::vec(prop_oneof![-32_768i32..32_768, -4_000i32..4_000, 0i32..3], 1..12),
+        ) {
+            let softmax = Softmax::new(FixedPoint::V1);
+            let mut got = outputs.clone();
+            softmax.apply(&mut got);
+            prop_assert_eq!(&got, &probabilities(&softmax, &outputs));
+            // Each is off by a half at most.
+            prop_assert!((2 * (got.iter().sum::<i32>() - 4096)).unsigned_abs() as usize <= outputs.len());
+        }
+
+        #[test]
+        fn a_class_far_below_the_greatest_changes_nothing(
+            outputs in proptest::collection::vec(20_000i32..32_768, 1..10),
+            far in -32_768i32..-28_300,
+            place in any::<proptest::sample::Index>(),
+        ) {
+            // exp(−11.79) · 2^16 is below a half.
+            let softmax = Softmax::new(FixedPoint::V1);
+            let (mut alone, mut padded) = (outputs.clone(), outputs);
+            let place = place.index(padded.len() + 1);
+            padded.insert(place, far);
+            softmax.apply(&mut alone);
+            softmax.apply(&mut padded);
+            prop_assert_eq!(padded.remove(place), 0);
+            prop_assert_eq!(padded, alone);
+        }
+
+        #[test]
+        fn a_constant_added_to_every_output_changes_nothing(
+            outputs in proptest::collection::vec(-10_000i32..10_000, 1..10),
+            constant in -20_000i32..20_000,
+        ) {
+            let softmax = Softmax::new(FixedPoint::V1);
+            let mut shifted: Vec<i32> = outputs.iter().map(|q| q + constant).collect();
+            let mut outputs = outputs;
+            softmax.apply(&mut outputs);
+            softmax.apply(&mut shifted);
+            prop_assert_eq!(outputs, shifted);
+        }
+    }
+
+    #[test]
+    fn of_equal_outputs_the_first_is_the_greatest() {
+        let softmax = Softmax::new(FixedPoint::V1);
+        let row = softmax.row(&[-7, 12, 3, 12, 12]);
+        assert_eq!((row.greatest, row.first), (12, 1));
+        let rest = softmax.exponential(9) + softmax.exponential(19);
+        assert_eq!(row.sum, 3 * (1 << 16) + rest);
     }
 
     #[test]
