@@ -45,3 +45,48 @@ impl fmt::Display for Loss {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reference::TrainingPlan;
+
+    fn refused(shape: &str, loss: Loss, format: FixedPoint) -> Option<CircuitError> {
+        TrainingPlan::with_loss(shape.parse().unwrap(), format, loss, 1, 1, 12).err()
+    }
+
+    #[test]
+    fn classes_that_no_byte_can_name_have_no_cross_entropy() {
+        assert_eq!(refused("2-256", Loss::CrossEntropy, FixedPoint::V1), None);
+        assert_eq!(
+            refused("2-257", Loss::CrossEntropy, FixedPoint::V1),
+            Some(CircuitError::OutOfRange { field: "classes", value: 257, min: 1, max: 256 })
+        );
+        assert_eq!(refused("2-257", Loss::SquaredError, FixedPoint::V1), None);
+    }
+
+    #[test]
+    fn activations_too_wide_for_the_table_are_named() {
+        let format = |activation_bits, activation_fraction| FixedPoint {
+            activation_bits,
+            activation_fraction,
+            ..FixedPoint::V1
+        };
+        assert_eq!(refused("2-3", Loss::CrossEntropy, format(20, 18)), None);
+        assert_eq!(
+            refused("2-3", Loss::CrossEntropy, format(21, 12)),
+            Some(CircuitError::OutOfRange { field: "activation_bits", value: 21, min: 1, max: 20 })
+        );
+        assert_eq!(
+            refused("2-3", Loss::CrossEntropy, format(20, 19)),
+            Some(CircuitError::OutOfRange { field: "activation_fraction", value: 19, min: 1, max: 18 })
+        );
+        assert_eq!(refused("2-3", Loss::SquaredError, format(21, 19)), None);
+    }
+
+    #[test]
+    fn a_loss_is_written_as_settings_have_it() {
+        assert_eq!(Loss::default(), Loss::SquaredError);
+        assert_eq!([Loss::SquaredError, Loss::CrossEntropy].map(|l| l.to_string()), ["squared-error", "cross-entropy"]);
+    }
+}
