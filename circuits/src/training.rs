@@ -66,6 +66,7 @@ mod data;
 mod error;
 mod layout;
 mod matrix;
+mod model;
 mod proof;
 mod relation;
 mod statement;
@@ -73,6 +74,7 @@ mod witness;
 
 pub use data::{DataCommitment, DataProof, DataSecret};
 pub use error::TrainingError;
+pub use model::{ModelCommitment, ModelSecret, StartModel};
 pub use proof::{Proof, Trained, TransparentProof};
 pub use statement::Statement;
 

@@ -42,6 +42,9 @@ pub enum TrainingError {
     /// The examples are not those that were committed to.
     #[error("the examples are not those of the data commitment")]
     OtherData,
+    /// The model is not the one that was committed to, or none was and one is asked for.
+    #[error("the start model is not that of the statement")]
+    OtherModel,
     /// Matrix products failed while training.
     #[error("training: {0}")]
     Products(String),

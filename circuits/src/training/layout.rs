@@ -67,6 +67,8 @@ pub(super) struct LayerColumns {
     /// Bits of the index of an output position, and of a position of what enters.
     pub(super) position_bits: usize,
     pub(super) image_bits: usize,
+    /// The start model's block, offset to be unsigned, where it is not public.
+    pub(super) start: Option<Limbs>,
     pub(super) forward: Forward,
     /// The errors before this layer's ReLU, rounded once for each square that the next layer averages; none for the last
     /// layer, whose errors are outputs, or their softmax, minus targets.
@@ -276,7 +278,12 @@ impl Allocator {
 
 impl Layout {
     /// The layout of a plan that uses `used` distinct examples.
-    pub(super) fn new(plan: &TrainingPlan, used: usize, clip: Option<&Clip>) -> Result<Self, CircuitError> {
+    pub(super) fn new(
+        plan: &TrainingPlan,
+        used: usize,
+        clip: Option<&Clip>,
+        committed_start: bool,
+    ) -> Result<Self, CircuitError> {
         let (steps, batch) = (plan.steps(), plan.batch());
         let per_step: usize = plan.shape().layers().map(|l| l.rows() << bits_for(l.outputs)).sum();
         let values = |l: Layer| (batch << bits_for(l.output().positions())) << bits_for(l.outputs);
@@ -295,7 +302,11 @@ impl Layout {
         let mut layers = Vec::with_capacity(plan.shape().depth());
         for layer in plan.shape().layers() {
             let next = plan.shape().layers().nth(layer.index + 1);
-            let columns = layer_columns(plan, layer, next, roundings, &mut place)?;
+            let mut columns = layer_columns(plan, layer, next, roundings, &mut place)?;
+            columns.start = committed_start.then(|| {
+                let (rows, width) = (layer.rows(), 1 << columns.output_bits);
+                place.limbs(plan.format().weight_bits, rows * width, width)
+            });
             roundings += columns.forward.value.len;
             layers.push(columns);
         }
@@ -340,6 +351,9 @@ impl Layout {
     /// Calls `f` with every column.
     fn visit(&mut self, f: &mut impl FnMut(&mut Column)) {
         for columns in &mut self.layers {
+            if let Some(start) = &mut columns.start {
+                visit_limbs(start, f);
+            }
             visit_rounding(&mut columns.forward.rounding, f);
             f(&mut columns.forward.value);
             if let Some((rounding, relu)) = &mut columns.backward {
@@ -410,7 +424,8 @@ fn layer_columns(
     let (len, alignment) = (layer.rows() << output_bits, 1 << output_bits);
     let mut step = |_| (place.limbs(bits, len, alignment), place.limbs(shift, len, alignment));
     let changes = (0..steps).map(&mut step).collect();
-    Ok(LayerColumns { layer, output_bits, input_bits, position_bits, image_bits, forward, backward, changes })
+    let start = None;
+    Ok(LayerColumns { layer, output_bits, input_bits, position_bits, image_bits, start, forward, backward, changes })
 }
 
 /// Puts the ReLU layers one after another, the widest examples first, so that each starts at a whole batch; returns the end.

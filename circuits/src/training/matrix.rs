@@ -1,5 +1,5 @@
 use nexus_zk::multilinear::eq_table;
-use nexus_zk::{Base, Ext, from_signed};
+use nexus_zk::{Base, Ext};
 use p3_field::PrimeCharacteristicRing;
 use rayon::prelude::*;
 
@@ -102,12 +102,7 @@ fn errors(relation: &Relation, columns: &LayerColumns, vector: &[Base]) -> Vec<B
 }
 
 fn weights(relation: &Relation, columns: &LayerColumns, vector: &[Base]) -> Vec<Base> {
-    let layer = columns.layer;
-    let start = relation.start.layer(layer).chunks_exact(layer.outputs);
-    let mut current = vec![Base::ZERO; layer.rows() << columns.output_bits];
-    for (row, values) in current.chunks_exact_mut(1 << columns.output_bits).zip(start) {
-        row.iter_mut().zip(values).for_each(|(slot, &value)| *slot = from_signed(value.into()));
-    }
+    let mut current = relation.first_weights(columns, vector);
     let offset = Base::from_u64(columns.change_offset());
     let mut weights = Vec::with_capacity(current.len() * columns.changes.len());
     // The last step's change makes the end model, which no product takes.

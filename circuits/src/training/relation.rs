@@ -15,7 +15,7 @@ use crate::reference::{Clip, Layer, Schedule, TrainingPlan, Weights};
 #[derive(Clone, Debug)]
 pub(super) struct Relation {
     pub(super) plan: TrainingPlan,
-    pub(super) start: Weights,
+    pub(super) models: Models,
     pub(super) clip: Option<Clip>,
     /// How many examples are registered.
     pub(super) examples: usize,
@@ -26,13 +26,28 @@ pub(super) struct Relation {
     pub(super) layout: Layout,
 }
 
+/// The models that training starts and ends with.
+#[derive(Clone, Debug)]
+pub(super) struct Models {
+    /// The start, where it is public; elsewhere it is registered.
+    pub(super) start: Option<Weights>,
+    /// Whether the end is registered.
+    pub(super) end: bool,
+}
+
+impl From<Weights> for Models {
+    fn from(start: Weights) -> Self {
+        Self { start: Some(start), end: false }
+    }
+}
+
 /// Part of a functional that does not depend on the committed vector.
 type Constant = Ext;
 
 impl Relation {
     pub(super) fn new(
         plan: TrainingPlan,
-        start: Weights,
+        models: impl Into<Models>,
         clip: Option<Clip>,
         examples: usize,
         schedule: &Schedule,
@@ -46,8 +61,9 @@ impl Relation {
                 next
             }));
         }
-        let layout = Layout::new(&plan, used.len(), clip.as_ref())?;
-        Ok(Self { plan, start, clip, examples, used, gather, layout })
+        let models = models.into();
+        let layout = Layout::new(&plan, used.len(), clip.as_ref(), models.start.is_none())?;
+        Ok(Self { plan, models, clip, examples, used, gather, layout })
     }
 
     /// `Σ_{t < steps} eq(tau, t)`.
@@ -186,7 +202,7 @@ impl Relation {
         let mut functional = Functional::new();
         let steps = eq_table(tau, Ext::ONE);
         let mut later = self.steps_in(tau);
-        let mut constant = later * self.start_at(columns, rows, iota);
+        let mut constant = self.start(&mut functional, columns, rows, iota, later);
         let offset = Ext::from_u64(columns.change_offset()) * rows.total();
         for ((change, _), &step) in columns.changes.iter().zip(&steps) {
             later -= step;
@@ -196,11 +212,21 @@ impl Relation {
         (functional, constant)
     }
 
-    /// The public start model's layer at a point.
-    fn start_at(&self, columns: &LayerColumns, rows: &Rows, iota: &[Ext]) -> Ext {
-        let values = self.start.layer(columns.layer);
-        let columns_at = eq_table(iota, Ext::ONE);
+    /// Adds `scale` times the start model's layer at a point, or returns it where it is public.
+    fn start(&self, functional: &mut Functional, columns: &LayerColumns, rows: &Rows, iota: &[Ext], scale: Ext) -> Ext {
         let outputs = columns.layer.outputs;
+        let Some(start) = &self.models.start else {
+            let limbs = columns.start.as_ref().expect("a start that is not public has columns");
+            // The columns beside the outputs are not the start model's, and count as zero.
+            for &(column, below) in &limbs.columns {
+                let columns = class_weights(iota, outputs, scale * Base::from_u64(1 << below));
+                functional.push(Term::Outer { offset: column.offset, rows: rows.table(), columns });
+            }
+            let total = class_weights(iota, outputs, scale).into_iter().sum::<Ext>() * rows.total();
+            return -total * Base::from_u64(1 << (limbs.bits - 1));
+        };
+        let values = start.layer(columns.layer);
+        let columns_at = eq_table(iota, scale);
         let weighted =
             |row: &[i32]| row.iter().zip(&columns_at).map(|(&w, &e)| e * nexus_zk::from_signed(w.into())).sum::<Ext>();
         let rows = rows.table();
@@ -436,6 +462,7 @@ impl Argument for Relation {
             self.prove_products(columns, &view, prover);
         }
         self.prove_data(vector, prover);
+        self.prove_models(vector, prover);
         if self.clip.is_some() {
             self.prove_clip(vector, prover);
         }
@@ -454,6 +481,7 @@ impl Argument for Relation {
             self.verify_products(columns, verifier)?;
         }
         self.verify_data(verifier)?;
+        self.verify_models(verifier)?;
         if let Some(clip) = &self.clip {
             self.verify_clip(clip, verifier)?;
         }
@@ -883,6 +911,105 @@ impl Relation {
         }
         verifier.claim_registered(0, registered, value);
         Ok(())
+    }
+}
+
+/// The start and the end model are what was registered, where they are.
+impl Relation {
+    /// Weights of a layer's rows and outputs.
+    fn model_challenges(&self, challenges: &mut dyn FnMut(usize) -> Vec<Ext>) -> Vec<(Rows, Vec<Ext>, Ext)> {
+        let scale = challenges(1)[0];
+        let mut power = Ext::ONE;
+        let layers = self.layout.layers.iter().map(|columns| {
+            let rows = Rows::Point { point: challenges(columns.input_bits), count: columns.layer.rows() };
+            let iota = challenges(columns.output_bits);
+            power *= scale;
+            (rows, iota, power)
+        });
+        layers.collect()
+    }
+
+    fn prove_models(&self, vector: &[Base], prover: &mut Prover<'_>) {
+        if self.models.start.is_some() && !self.models.end {
+            return;
+        }
+        let weights = self.model_challenges(&mut |count| prover.challenges(count));
+        let (mut start, mut end) = (Ext::ZERO, Ext::ZERO);
+        for (columns, (rows, iota, scale)) in self.layout.layers.iter().zip(weights) {
+            let (outputs, offset) = (columns.layer.outputs, Base::from_u64(columns.change_offset()));
+            let (first, changes) = (self.first_weights(columns, vector), &columns.changes);
+            for (row, weight) in rows.table().into_iter().enumerate() {
+                for (output, &column) in eq_table(&iota, weight * scale)[..outputs].iter().enumerate() {
+                    let i = (row << columns.output_bits) + output;
+                    let changed: Base = changes.iter().map(|(change, _)| offset - number(vector, change, i)).sum();
+                    start += column * first[i];
+                    end += column * (first[i] + changed);
+                }
+            }
+        }
+        if self.models.start.is_none() {
+            prover.send(start);
+        }
+        if self.models.end {
+            prover.send(end);
+        }
+    }
+
+    fn verify_models(&self, verifier: &mut Verifier) -> Result<(), ZkError> {
+        if self.models.start.is_some() && !self.models.end {
+            return Ok(());
+        }
+        let weights = self.model_challenges(&mut |count| verifier.challenges(count));
+        let (mut start, mut end) = ((Functional::new(), Ext::ZERO), (Functional::new(), Ext::ZERO));
+        let mut registered = Vec::with_capacity(self.plan.shape().parameters());
+        for (columns, (rows, iota, scale)) in self.layout.layers.iter().zip(weights) {
+            let outputs = columns.layer.outputs;
+            start.1 += self.start(&mut start.0, columns, &rows, &iota, scale);
+            end.1 += self.start(&mut end.0, columns, &rows, &iota, scale);
+            let table = rows.table();
+            let real = class_weights(&iota, outputs, scale);
+            let total = real.iter().copied().sum::<Ext>() * rows.total();
+            for (change, _) in &columns.changes {
+                for &(column, below) in &change.columns {
+                    let columns = real.iter().map(|&weight| -weight * Base::from_u64(1 << below)).collect();
+                    end.0.push(Term::Outer { offset: column.offset, rows: table.clone(), columns });
+                }
+                end.1 += total * Base::from_u64(columns.change_offset());
+            }
+            registered.extend(table.iter().flat_map(|&row| real[..outputs].iter().map(move |&column| row * column)));
+        }
+        // The data are registered first.
+        let mut index = 1;
+        if self.models.start.is_none() {
+            let value = claimed(verifier, start)?;
+            verifier.claim_registered(index, registered.clone(), value);
+            index += 1;
+        }
+        if self.models.end {
+            let value = claimed(verifier, end)?;
+            verifier.claim_registered(index, registered, value);
+        }
+        Ok(())
+    }
+
+    /// A layer's weights before the first step, `(inputs + 1)` rows of `2^output_bits`.
+    pub(super) fn first_weights(&self, columns: &LayerColumns, vector: &[Base]) -> Vec<Base> {
+        let (layer, width) = (columns.layer, 1 << columns.output_bits);
+        let mut weights = vec![Base::ZERO; layer.rows() * width];
+        if let Some(start) = &self.models.start {
+            for (row, values) in weights.chunks_exact_mut(width).zip(start.layer(layer).chunks_exact(layer.outputs)) {
+                row.iter_mut().zip(values).for_each(|(slot, &value)| *slot = nexus_zk::from_signed(value.into()));
+            }
+        } else {
+            let limbs = columns.start.as_ref().expect("a start that is not public has columns");
+            let offset = Base::from_u64(1 << (limbs.bits - 1));
+            for (row, slots) in weights.chunks_exact_mut(width).enumerate() {
+                for (output, slot) in slots[..layer.outputs].iter_mut().enumerate() {
+                    *slot = number(vector, limbs, row * width + output) - offset;
+                }
+            }
+        }
+        weights
     }
 }
 

@@ -2,9 +2,9 @@ use nexus_zk::Transcript;
 use nexus_zk::argument::Security;
 use sha2::{Digest, Sha256};
 
-use super::relation::Relation;
-use super::{DataCommitment, TrainingError};
-use crate::reference::{Clip, FixedPoint, Schedule, TrainingPlan, Weights};
+use super::relation::{Models, Relation};
+use super::{DataCommitment, ModelCommitment, StartModel, TrainingError};
+use crate::reference::{Clip, FixedPoint, Schedule, TrainingPlan};
 
 /// Soundness of the committed vector's opening, in bits; leaves room for the other terms below 128.
 const OPENING_BITS: usize = 129;
@@ -20,6 +20,7 @@ const OPENING_BITS: usize = 129;
 /// a proof of one round speaks of its own copy alone.
 #[derive(Clone, Debug)]
 pub struct Statement {
+    start: StartModel,
     data: DataCommitment,
     round: usize,
     seed: [u8; 32],
@@ -38,7 +39,7 @@ impl Statement {
     /// round beyond the data's, and more than 256 classes.
     pub fn new(
         plan: TrainingPlan,
-        start: Weights,
+        start: impl Into<StartModel>,
         data: DataCommitment,
         round: usize,
         seed: [u8; 32],
@@ -53,20 +54,38 @@ impl Statement {
             if expected == got { Ok(()) } else { Err(TrainingError::Mismatch { what, expected, got }) }
         };
         same("features of the data", shape.inputs(), data.features())?;
-        same("parameters of the start model", shape.parameters(), start.values().len())?;
-        if start.shape() != shape {
-            return Err(TrainingError::Mismatch {
-                what: "layers of the start model",
-                expected: shape.depth(),
-                got: start.shape().depth(),
-            });
+        let start = start.into();
+        match &start {
+            StartModel::Public(weights) => {
+                same("parameters of the start model", shape.parameters(), weights.values().len())?;
+                if weights.shape() != shape {
+                    return Err(TrainingError::OtherModel);
+                }
+                // Weights that came out of training may be wider than those a plan starts from.
+                weights.validate(plan.format())?;
+            }
+            // A range of the weights is part of the proof.
+            StartModel::Committed(model) => {
+                same("parameters of the start model", shape.parameters(), model.parameters())?;
+            }
         }
-        // Weights that came out of training may be wider than those a plan starts from.
-        start.validate(plan.format())?;
         data.copy(round)?;
         let schedule = Schedule::new(seed, data.examples(), plan.batch(), plan.steps())?;
-        let relation = Relation::new(plan, start, clip, data.examples(), &schedule)?;
-        Ok(Self { data, round, seed, schedule, relation })
+        let models = Models { start: start.public().cloned(), end: false };
+        let relation = Relation::new(plan, models, clip, data.examples(), &schedule)?;
+        Ok(Self { start, data, round, seed, schedule, relation })
+    }
+
+    /// The same statement, whose proof brings a commitment to the end model that another proof can start from.
+    #[must_use]
+    pub fn committing_to_the_end(mut self) -> Self {
+        self.relation.models.end = true;
+        self
+    }
+
+    /// Whether a proof brings a commitment to the end model.
+    pub const fn commits_to_the_end(&self) -> bool {
+        self.relation.models.end
     }
 
     /// What is trained and how.
@@ -74,9 +93,17 @@ impl Statement {
         &self.relation.plan
     }
 
-    /// The public start model.
-    pub const fn start(&self) -> &Weights {
-        &self.relation.start
+    /// The start model.
+    pub const fn start(&self) -> &StartModel {
+        &self.start
+    }
+
+    /// The commitment to the start model, where it is not public.
+    pub(super) const fn committed_start(&self) -> Option<&ModelCommitment> {
+        match &self.start {
+            StartModel::Committed(commitment) => Some(commitment),
+            StartModel::Public(_) => None,
+        }
     }
 
     /// The commitment to the examples.
@@ -125,8 +152,10 @@ impl Statement {
         [clipped, bound, dropped].into_iter().for_each(&mut word);
         hash.update(self.data.digest());
         hash.update(self.seed);
-        for weight in self.start().values() {
-            hash.update(weight.to_le_bytes());
+        hash.update([u8::from(self.commits_to_the_end()), u8::from(self.committed_start().is_some())]);
+        match &self.start {
+            StartModel::Public(weights) => weights.values().iter().for_each(|weight| hash.update(weight.to_le_bytes())),
+            StartModel::Committed(commitment) => hash.update(commitment.to_bytes()),
         }
         hash.finalize().into()
     }

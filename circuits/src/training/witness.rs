@@ -18,6 +18,7 @@ impl Witness {
     /// Trains and writes down every intermediate value.
     pub(super) fn new<P: Products>(
         relation: &Relation,
+        start: &Weights,
         examples: Examples<'_>,
         schedule: &Schedule,
         products: P,
@@ -25,12 +26,13 @@ impl Witness {
         let vector = vec![Base::ZERO; 1 << relation.layout.variables];
         let mut scribe = Scribe { relation, vector, step: 0 };
         scribe.examples(examples);
+        scribe.start(start);
         let mut sgd = Sgd::new(relation.plan.clone(), products);
-        let trained = sgd.train_observed(&relation.start, examples, schedule, &mut scribe)?;
+        let trained = sgd.train_observed(start, examples, schedule, &mut scribe)?;
         scribe.inverses();
-        let update = relation.clip.map(|clip| clip.apply(&relation.start, &trained)).transpose()?;
+        let update = relation.clip.map(|clip| clip.apply(start, &trained)).transpose()?;
         if let (Some(clip), Some(update)) = (&relation.clip, &update) {
-            scribe.clip(clip, &trained, update);
+            scribe.clip(clip, start, &trained, update);
         }
         let counted = relation.layout.lookups.count(&mut scribe.vector);
         counted.expect("the plan bounds every value by its table");
@@ -65,6 +67,20 @@ impl Scribe<'_> {
                 self.write(data.inputs, (row << data.input_bits) + column, byte.into());
             }
             self.write(data.targets, (row << data.target_bits) + usize::from(label), 1);
+        }
+    }
+
+    /// Writes the start model where it is not public.
+    fn start(&mut self, start: &Weights) {
+        for columns in &self.relation.layout.layers {
+            let Some(limbs) = &columns.start else { continue };
+            let offset = 1 << (limbs.bits - 1);
+            for (row, values) in start.layer(columns.layer).chunks_exact(columns.layer.outputs).enumerate() {
+                for (output, &value) in values.iter().enumerate() {
+                    let i = (row << columns.output_bits) + output;
+                    self.limbs(limbs, i, (i64::from(value) + offset) as u64);
+                }
+            }
         }
     }
 
@@ -139,7 +155,7 @@ impl Scribe<'_> {
         }
     }
 
-    fn clip(&mut self, clip: &Clip, trained: &Weights, update: &Clipped) {
+    fn clip(&mut self, clip: &Clip, start: &Weights, trained: &Weights, update: &Clipped) {
         let relation = self.relation;
         let columns = relation.layout.clip.as_ref().expect("a clip has columns");
         let mut i = 0;
@@ -148,7 +164,7 @@ impl Scribe<'_> {
             let outputs = layer.layer.outputs;
             for (index, parameter) in layer.layer.range().enumerate() {
                 let position = i + ((index / outputs) << layer.output_bits) + index % outputs;
-                let difference = i64::from(trained.values()[parameter]) - i64::from(relation.start.values()[parameter]);
+                let difference = i64::from(trained.values()[parameter]) - i64::from(start.values()[parameter]);
                 let scaled = difference * update.scale as i64;
                 let magnitude = update.values[parameter].unsigned_abs();
                 squares += magnitude * magnitude;

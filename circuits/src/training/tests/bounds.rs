@@ -95,7 +95,7 @@ proptest! {
         let shape = Shape::new(&widths).unwrap();
         let clip = clip.and_then(|(bits, bound, dropped)| Clip::new(bound % (1 << bits) + 1, dropped, shape.parameters()).ok());
         let plan = TrainingPlan::new(shape, format, 1 << batch, steps, rate);
-        let accepted = plan.and_then(|plan| Layout::new(&plan, 3, clip.as_ref()).map(|layout| (plan, layout)));
+        let accepted = plan.and_then(|plan| Layout::new(&plan, 3, clip.as_ref(), false).map(|layout| (plan, layout)));
         // Refused ones do not count as cases.
         prop_assume!(accepted.is_ok());
         if let Ok((plan, layout)) = accepted {
@@ -109,8 +109,8 @@ fn some_layouts_are_accepted_and_some_plans_are_refused_for_their_layout_alone()
     let plan = |shape: &str, format| TrainingPlan::new(shape.parse().unwrap(), format, 4, 3, 2).unwrap();
     let standard = plan("5-4-3", FixedPoint::V1);
     let clip = Clip::new(20_000, 4, 39).unwrap();
-    identities(&standard, &Layout::new(&standard, 3, Some(&clip)).unwrap(), Some(&clip)).unwrap();
+    identities(&standard, &Layout::new(&standard, 3, Some(&clip), false).unwrap(), Some(&clip)).unwrap();
     // The bound of the norm is right for the parameters, and too great for the padded ones.
     let wide = Clip::new(600_000_000, 0, 39).unwrap();
-    assert!(Layout::new(&standard, 3, Some(&wide)).is_err());
+    assert!(Layout::new(&standard, 3, Some(&wide), false).is_err());
 }

@@ -61,8 +61,10 @@ fn a_run_from_another_model_is_rejected() {
     let mut believed = case.relation.clone();
     let mut weights = case.start.values().to_vec();
     weights[3] += 1;
-    believed.start = super::Weights::new(case.plan.shape(), weights, case.plan.format()).unwrap();
-    let vector = super::Witness::new(&believed, case.examples(), &case.schedule, super::Integers).unwrap().vector;
+    let start = super::Weights::new(case.plan.shape(), weights, case.plan.format()).unwrap();
+    believed.models = start.clone().into();
+    let vector =
+        super::Witness::new(&believed, &start, case.examples(), &case.schedule, super::Integers).unwrap().vector;
     assert_eq!(forge(&case, &believed, &vector), [CLAIMS, PADS].map(Err));
 }
 
