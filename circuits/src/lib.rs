@@ -25,12 +25,12 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`mod@reference`] | "fixed-point SGD v1": dense layers and ReLU, mean squared error, and the clip, in plain integers |
+//! | [`mod@reference`] | fixed-point SGD: dense and convolutional layers, averages, ReLU, squared error or cross-entropy, and the clip, in plain integers |
 //! | [`training`] | proofs of it: T steps and the clip in one, about data registered once, in zero knowledge |
 //!
 //! # Not provided yet
 //!
-//! Softmax cross-entropy and convolutions in the training proof; `UpdateBound`, `Inference`, `SemanticSimilarity` and
+//! `UpdateBound`, `Inference`, `SemanticSimilarity` and
 //! `DataMembership`, which are designed and not built.
 
 mod error;

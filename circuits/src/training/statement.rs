@@ -1,5 +1,6 @@
 use nexus_zk::Transcript;
 use nexus_zk::argument::Security;
+use nexus_zk::pcs::MAX_VARIABLES;
 use sha2::{Digest, Sha256};
 
 use super::relation::{Models, Relation};
@@ -11,9 +12,10 @@ const OPENING_BITS: usize = 129;
 
 /// What a proof of training says: everything that is public about it.
 ///
-/// "I know examples that are committed to in `data`, such that `plan.steps()` steps of fixed-point SGD v1 from `start` in
-/// the order of the schedule give some model, and (where there is a clip) an update of it within the bound." The model
-/// and the update stay private: the proof binds its maker to them, and shows them to nobody. The clip's scale is the
+/// "I know examples that are committed to in `data` (and a start model, where it is committed to), such that
+/// `plan.steps()` steps of fixed-point SGD from `start` in the order of the schedule give some model (the one the proof
+/// commits to, where it does), and (where there is a clip) an update of it within the bound." The model and the update stay
+/// private: the proof binds its maker to them, and shows them to nobody. The clip's scale is the
 /// prover's choice below the greatest, so "an update within the bound" is not "the greatest such update".
 ///
 /// Whoever verifies proofs of several rounds checks once, by [`DataCommitment::verify`], that the data's copies are equal;
@@ -70,6 +72,11 @@ impl Statement {
             }
         }
         data.copy(round)?;
+        // Every row of every batch takes five entries at least; refused here before the schedule is drawn.
+        let (rows, most) = (plan.batch().saturating_mul(plan.steps()), (1 << MAX_VARIABLES) / 5);
+        if rows > most {
+            return Err(TrainingError::OutOfRange { field: "batch × steps", value: rows, min: 1, max: most });
+        }
         let schedule = Schedule::new(seed, data.examples(), plan.batch(), plan.steps())?;
         let models = Models { start: start.public().cloned(), end: false };
         let relation = Relation::new(plan, models, clip, data.examples(), &schedule)?;
