@@ -29,6 +29,8 @@ pub enum Step {
     Signed = 2,
     /// The released shares.
     Released = 3,
+    /// A proof about the round that opens a hiding commitment, which hides for a counted number of openings.
+    Proven = 4,
 }
 
 /// A store of the digests of messages, at most one for each client, session, round and step.
