@@ -6,7 +6,7 @@ use nexus_mpc::session::{ClientId, Round};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::config::{Protection, Settings};
+use crate::config::{Protection, Settings, TrainingProof};
 use crate::error::ConfigError;
 use crate::protect::Phase;
 
@@ -22,6 +22,16 @@ pub enum Attack {
     InconsistentModel,
     /// The coordinator names a second survivor set, to have a client's other secret released too.
     DoubleRelease,
+    /// A client proves training on other labels than those it registered.
+    WrongData,
+    /// A client proves one step fewer.
+    SkippedStep,
+    /// A client proves a clip ten times as long.
+    ScaledUpdate,
+    /// A client proves training that begins at another model.
+    OtherModel,
+    /// A client sends another client's proof.
+    StolenProof,
 }
 
 impl Attack {
@@ -31,16 +41,16 @@ impl Attack {
     /// The first round in which it is played.
     pub const fn first_round(self) -> Round {
         match self {
-            Self::Overflow | Self::InconsistentModel | Self::DoubleRelease => Round(1),
             // There must be a round before.
             Self::Replay => Round(2),
+            _ => Round(1),
         }
     }
 
     /// Whether a run with these settings has what the cheat needs.
     ///
     /// # Errors
-    /// [`ConfigError`] for too few rounds, or a run without masks.
+    /// [`ConfigError`] for too few rounds, a run without masks, or without proofs where the cheat is about them.
     pub fn check(self, settings: &Settings) -> Result<(), Error> {
         let needed = self.last_round().0;
         if settings.training.rounds < needed {
@@ -50,18 +60,27 @@ impl Attack {
         if settings.aggregation.protect != Protection::Secagg {
             return Err(ConfigError::new("aggregation.protect", "plain", "secagg for an attack").into());
         }
+        if self.is_about_training() && settings.training.proof == TrainingProof::None {
+            return Err(ConfigError::new("training.proof", "none", "a proof for an attack on what is trained").into());
+        }
+        if self == Self::SkippedStep && settings.training.steps < 2 {
+            return Err(ConfigError::new("training.steps", settings.training.steps, "2 or more for this attack").into());
+        }
         Ok(())
     }
 
     /// Whether these incidents are exactly what honest parties should have found: everyone who is to blame, nobody else.
     pub fn is_caught_by<'a>(self, incidents: impl Iterator<Item = &'a Incident>) -> bool {
         let client = Accused::Party(Party::Client(Self::CLIENT));
-        let accused: Vec<Accused> = incidents.map(|incident| incident.accused).collect();
+        let incidents: Vec<&Incident> = incidents.collect();
+        let accused: Vec<Accused> = incidents.iter().map(|incident| incident.accused).collect();
         match self {
             // Once on the wire, where it has a name, and once in the sum, where it has none.
             Self::Overflow => matches!(accused[..], [first, Accused::OneOf(_)] if first == client),
             Self::Replay => accused == [client],
             Self::InconsistentModel | Self::DoubleRelease => accused == [Accused::Party(Party::Coordinator)],
+            // Before the client is let into the round at all.
+            _ => accused == [client] && incidents[0].phase == Phase::Advertise,
         }
     }
 
@@ -69,8 +88,13 @@ impl Attack {
     pub const fn last_round(self) -> Round {
         match self {
             Self::Overflow | Self::Replay => Round(2),
-            Self::InconsistentModel | Self::DoubleRelease => Round(1),
+            _ => Round(1),
         }
+    }
+
+    /// Whether it is a cheat about what was trained, which needs proofs to be caught.
+    pub const fn is_about_training(self) -> bool {
+        matches!(self, Self::WrongData | Self::SkippedStep | Self::ScaledUpdate | Self::OtherModel | Self::StolenProof)
     }
 }
 
@@ -105,7 +129,7 @@ pub enum Party {
 pub enum Accused {
     /// This party.
     Party(Party),
-    /// One of so many contributors: a sum cannot tell which. A proof for each update will.
+    /// One of so many contributors: a sum cannot tell which, and no message is bound to its sender's proof yet.
     OneOf(usize),
 }
 

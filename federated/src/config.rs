@@ -6,5 +6,5 @@ mod settings;
 pub use round::{Privacy, RoundConfig};
 pub use settings::{
     AggregationSettings, DataSettings, DataSource, Mechanism, ModelSettings, PrivacySettings, Protection, Settings,
-    SimulationSettings, TrainingSettings,
+    SimulationSettings, TrainingProof, TrainingSettings,
 };

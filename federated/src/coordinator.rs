@@ -1,17 +1,23 @@
 //! The coordinator of a session as a state machine: bytes and time in, effects out.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
+use nexus_circuits::training::{Proof, TrainingError, TransparentProof};
 use nexus_dp::account::Rho;
 use nexus_dp::budget::{Budget, Permit};
-use nexus_mpc::session::{ClientId, Identity, Round};
+use nexus_mpc::MpcError;
+use nexus_mpc::secagg::Params;
+use nexus_mpc::session::{ClientId, Envelope, Identity, Party, Round};
+use sha2::{Digest, Sha256};
 
-use crate::config::Privacy;
+use crate::config::{Privacy, TrainingProof};
 use crate::message::{Message, RoundStart};
 use crate::model::Model;
 use crate::protect::{self, Closed, Outbound, Phase, ServerProtocol};
 use crate::session::Session;
-use crate::update::Aggregate;
+use crate::update::{Admitted, Aggregate};
 use crate::{Error, Hash};
 
 /// The server of a run: it opens rounds, admits messages, opens sums and moves the model.
@@ -30,9 +36,30 @@ pub struct Coordinator {
 struct OpenRound {
     round: Round,
     model: Hash,
+    params: Arc<Params>,
+    /// What became of each client's proof of training: its SHA-256 if it holds. A client has one try a round.
+    judged: BTreeMap<ClientId, Option<Hash>>,
     protocol: Box<dyn ServerProtocol>,
     permit: Option<Permit>,
     deadline: u64,
+}
+
+/// A message whose proof of training, if one is due and in it, was verified; of no use in another round.
+#[derive(Debug)]
+pub struct Judged<'a> {
+    bytes: &'a [u8],
+    /// The hash of the round's parameters.
+    round: [u8; 32],
+    verdict: Option<Result<Verdict, Error>>,
+}
+
+/// What a signed first message's proof is worth.
+#[derive(Debug)]
+struct Verdict {
+    client: ClientId,
+    proof: Hash,
+    /// Nothing if the client had its try before.
+    held: Option<Result<(), TrainingError>>,
 }
 
 /// What the coordinator wants done.
@@ -57,6 +84,8 @@ pub enum Effect {
         client: ClientId,
         /// In which phase.
         phase: Phase,
+        /// SHA-256 of the proof of training that came with it.
+        proof: Option<Hash>,
     },
     /// A message was not taken.
     Rejected {
@@ -158,6 +187,7 @@ impl Coordinator {
         }
         let round = self.next_round().ok_or(Error::OutOfTurn("all rounds are over"))?;
         let model = self.model.hash();
+        let params = self.session.aggregation(round, model)?;
         let protocol = protect::server(&self.session, round, model, &self.identity)?;
         let permit = self.reserve()?;
         let start = RoundStart {
@@ -167,7 +197,7 @@ impl Coordinator {
             model: self.model.clone(),
         };
         let deadline = now.saturating_add(self.session.config().phase_timeout_ms());
-        self.open = Some(OpenRound { round, model, protocol, permit, deadline });
+        self.open = Some(OpenRound { round, model, params, judged: BTreeMap::new(), protocol, permit, deadline });
         self.next = Round(round.0 + 1);
         Ok(vec![
             Effect::Reserved { round, model, spent: self.spent() },
@@ -177,20 +207,49 @@ impl Coordinator {
 
     /// Takes a message that came over the connection of `from`, and closes the phase if it was the last one expected.
     pub fn handle(&mut self, now: u64, from: ClientId, bytes: &[u8]) -> Vec<Effect> {
+        let judged = self.judge(bytes);
+        self.handle_judged(now, from, judged)
+    }
+
+    /// The costly half of [`Self::handle`], which changes nothing: verifies the proof of training that a message carries,
+    /// if one is due. Messages of many clients can be judged at once on as many threads.
+    pub fn judge<'a>(&self, bytes: &'a [u8]) -> Judged<'a> {
+        let Some(open) = &self.open else { return Judged { bytes, round: [0; 32], verdict: None } };
+        let verdict = match Message::decode(bytes) {
+            Ok(Message::Proven { signature, proof, body }) if open.due(&self.session) => {
+                Some(open.judge(&self.session, &self.model, signature, proof, body))
+            }
+            _ => None,
+        };
+        Judged { bytes, round: *open.params.hash(), verdict }
+    }
+
+    /// The other half of [`Self::handle`]: takes a message that this coordinator judged in this round, and closes the
+    /// phase if it was the last one expected.
+    pub fn handle_judged(&mut self, now: u64, from: ClientId, judged: Judged<'_>) -> Vec<Effect> {
         let Some(open) = self.open.as_mut() else {
             let reason = Error::OutOfTurn("no round is open");
             return vec![Effect::Rejected { client: from, phase: Phase::Release, reason }];
         };
         let phase = open.protocol.phase();
-        let taken = match Message::decode(bytes) {
-            Ok(Message::Protocol(body)) => open.protocol.receive(body),
+        let taken = match Message::decode(judged.bytes) {
+            Ok(Message::Protocol(_)) if open.due(&self.session) => Err(Error::NoProof),
+            Ok(Message::Proven { .. }) if self.session.config().proof() == TrainingProof::None => {
+                Err(Error::OutOfTurn("a proof of training, in a run without"))
+            }
+            Ok(Message::Proven { body, .. }) if open.due(&self.session) => {
+                open.receive_proven(judged.verdict.filter(|_| judged.round == *open.params.hash()), body)
+            }
+            // A first message whose phase is over: the protection says that it is late, and whose.
+            Ok(Message::Protocol(body) | Message::Proven { body, .. }) => open.protocol.receive(body),
             Ok(Message::Start(_)) => Err(Error::OutOfTurn("a round is started by the coordinator alone")),
             Err(error) => Err(error),
         };
         match taken {
             // Whose signature it carries decides; a relay may have carried it.
             Ok(admitted) => {
-                let mut effects = vec![Effect::Admitted { client: admitted.client, phase }];
+                let proof = open.proof_of(admitted.client, phase);
+                let mut effects = vec![Effect::Admitted { client: admitted.client, phase, proof }];
                 if open.protocol.missing() == 0 {
                     effects.extend(self.close(now));
                 }
@@ -255,4 +314,82 @@ impl Coordinator {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+impl OpenRound {
+    /// Whether the phase is the one whose messages carry proofs.
+    fn due(&self, session: &Session) -> bool {
+        let first = matches!(self.protocol.phase(), Phase::Advertise | Phase::Plain);
+        first && session.config().proof() != TrainingProof::None
+    }
+
+    fn proof_of(&self, client: ClientId, phase: Phase) -> Option<Hash> {
+        let first = matches!(phase, Phase::Advertise | Phase::Plain);
+        self.judged.get(&client).copied().flatten().filter(|_| first)
+    }
+
+    /// The signatures first: a stranger may not make the coordinator verify proofs, nor spoil another's name.
+    fn judge(
+        &self,
+        session: &Session,
+        model: &Model,
+        signature: &[u8; 64],
+        proof: &[u8],
+        body: &[u8],
+    ) -> Result<Verdict, Error> {
+        let envelope = Envelope::decode(body)?;
+        let Party::Client(client) = envelope.sender else {
+            return Err(Error::OutOfTurn("a message of the coordinator"));
+        };
+        let identity = &session.registration(client)?.identity;
+        envelope.verify(identity, self.params.hash())?;
+        if !Message::is_signed(signature, proof, body, identity) {
+            return Err(MpcError::BadSignature(envelope.sender).into());
+        }
+        let tried = self.judged.contains_key(&client);
+        let held = if tried { None } else { Some(verify(session, client, self.round, model, proof)?) };
+        Ok(Verdict { client, proof: Hash(Sha256::digest(proof).into()), held })
+    }
+
+    /// Takes a first message if its sender's proof holds; who proved wrongly has no second try in the round.
+    fn receive_proven(&mut self, verdict: Option<Result<Verdict, Error>>, body: &[u8]) -> Result<Admitted, Error> {
+        let Verdict { client, proof, held } =
+            verdict.ok_or(Error::OutOfTurn("a message judged in another round"))??;
+        match (self.judged.entry(client), held) {
+            // A second message is refused by the protocol, whatever proof it carries.
+            (Entry::Occupied(known), _) if known.get().is_some() => {}
+            (Entry::Occupied(_), _) => return Err(Error::Excluded(client)),
+            (Entry::Vacant(free), Some(Ok(()))) => {
+                free.insert(Some(proof));
+            }
+            (Entry::Vacant(free), Some(Err(reason))) => {
+                free.insert(None);
+                return Err(Error::Training { client, reason });
+            }
+            (Entry::Vacant(_), None) => return Err(Error::OutOfTurn("a message judged by another coordinator")),
+        }
+        self.protocol.receive(body)
+    }
+}
+
+/// Whether a proof shows what the client was to prove in this round.
+///
+/// # Errors
+/// Those of a statement that cannot be made, which is no fault of the client's.
+fn verify(
+    session: &Session,
+    client: ClientId,
+    round: Round,
+    model: &Model,
+    proof: &[u8],
+) -> Result<Result<(), TrainingError>, Error> {
+    let statement = session.statement(client, round, model.weights())?;
+    let context = session.proof_context(client, round);
+    Ok(match session.config().proof() {
+        TrainingProof::None => Ok(()),
+        TrainingProof::Transparent => {
+            TransparentProof::from_bytes(proof).and_then(|proof| proof.verify(&statement, &context))
+        }
+        TrainingProof::ZeroKnowledge => Proof::from_bytes(proof).and_then(|proof| proof.verify(&statement, &context)),
+    })
 }

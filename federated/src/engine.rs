@@ -1,24 +1,28 @@
-//! The in-process engine: every participant on rayon, a clock that only moves when the coordinator has to wait.
+//! The in-process engine: participants in parallel, a clock that only moves when the coordinator has to wait.
+
+mod lanes;
+mod rogue;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use nexus_dp::account::Rho;
 use nexus_mpc::MpcError;
-use nexus_mpc::session::{ClientId, Envelope, Identity, Round};
+use nexus_mpc::session::{ClientId, Identity, Round};
 use rand::RngExt;
 use rand_chacha::ChaCha20Rng;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::attack::{Accused, Attack, Incident, Party};
 use crate::coordinator::{Completed, Coordinator, Effect};
-use crate::message::{Message, RoundStart};
+use crate::message::Message;
 use crate::model::Model;
 use crate::participant::Participant;
-use crate::protect::{self, Closed, Outbound, Phase, ServerProtocol};
+use crate::protect::Phase;
 use crate::simulation::Seed;
 use crate::{Error, Hash};
+use lanes::Lanes;
+use rogue::Rogue;
 
 /// A coordinator and its participants in one process.
 ///
@@ -34,6 +38,7 @@ pub struct Engine {
     attack: Option<Attack>,
     /// What the replaying client sent in the round before.
     kept: Option<Vec<u8>>,
+    lanes: Lanes,
 }
 
 /// What a round came to, and what it took.
@@ -51,6 +56,8 @@ pub struct RoundReport {
     pub left: Vec<(ClientId, Phase)>,
     /// What was refused, and who is to blame.
     pub incidents: Vec<Incident>,
+    /// SHA-256 of each proof of training that was admitted.
+    pub proofs: Vec<(ClientId, Hash)>,
     /// What each phase took.
     pub phases: Vec<PhaseMetrics>,
 }
@@ -69,14 +76,46 @@ pub struct PhaseMetrics {
     pub phase: Phase,
     /// Wall-clock time of all clients together on this machine, in milliseconds.
     pub clients_ms: f64,
-    /// Wall-clock time of the coordinator, in milliseconds.
+    /// Wall-clock time of one client on one thread, on the mean over those that answered, in milliseconds.
+    pub client_ms: f64,
+    /// Wall-clock time of the coordinator on this machine, in milliseconds.
     pub coordinator_ms: f64,
+    /// Of it, for one proof of training on one thread, on the mean; zero where there is none.
+    pub verify_ms: f64,
     /// Clients that answered.
     pub answers: usize,
+    /// Proofs of training that they sent.
+    pub proofs: usize,
     /// Bytes that clients sent, all together.
     pub sent: u64,
+    /// Those of them that were proofs of training.
+    pub proof_bytes: u64,
     /// Bytes that clients received to begin the phase, all together.
     pub received: u64,
+}
+
+impl PhaseMetrics {
+    /// Of a phase in which nothing has happened yet.
+    const fn none(phase: Phase) -> Self {
+        Self {
+            phase,
+            clients_ms: 0.0,
+            client_ms: 0.0,
+            coordinator_ms: 0.0,
+            verify_ms: 0.0,
+            answers: 0,
+            proofs: 0,
+            sent: 0,
+            proof_bytes: 0,
+            received: 0,
+        }
+    }
+}
+
+/// What a client made of a message, and how long it took.
+struct Answer {
+    bytes: Result<Vec<u8>, Error>,
+    milliseconds: f64,
 }
 
 /// A client's place in a round.
@@ -89,7 +128,7 @@ struct Seat {
 
 impl Engine {
     /// An engine; `participants` are in the order of the session's clients.
-    pub(crate) const fn new(
+    pub(crate) fn new(
         coordinator: Coordinator,
         identity: Arc<Identity>,
         participants: Vec<Participant>,
@@ -97,7 +136,7 @@ impl Engine {
         dropout: f64,
         attack: Option<Attack>,
     ) -> Self {
-        Self { coordinator, identity, participants, seed, dropout, clock: 0, attack, kept: None }
+        Self { coordinator, identity, participants, seed, dropout, clock: 0, attack, kept: None, lanes: Lanes::new() }
     }
 
     pub(crate) fn restore(&mut self, model: Model, next: Round, spent: Rho) -> Result<(), Error> {
@@ -140,6 +179,7 @@ impl Engine {
             aborted: None,
             left: Vec::new(),
             incidents: Vec::new(),
+            proofs: Vec::new(),
             phases: Vec::new(),
         };
         while let Some(phase) = self.coordinator.phase() {
@@ -151,31 +191,15 @@ impl Engine {
             let clients_ms = milliseconds(begun);
             let begun = Instant::now();
             self.tamper(phase, &mut answers, &rogue);
-            effects = Vec::new();
-            let (mut count, mut sent) = (0, 0);
-            for (index, answer) in answers.into_iter().enumerate() {
-                let client = self.participants[index].client();
-                match answer {
-                    None => {}
-                    Some(Ok(bytes)) => {
-                        count += 1;
-                        sent += bytes.len() as u64;
-                        rogue.overhear(client, phase, &bytes);
-                        effects.extend(self.coordinator.handle(self.clock, client, &bytes));
-                    }
-                    Some(Err(error)) => {
-                        seats[index].present = false;
-                        report.incidents.push(refused(round, phase, client, &error));
-                    }
-                }
-            }
+            let mut metrics = PhaseMetrics { phase, clients_ms, received, ..PhaseMetrics::none(phase) };
+            effects = self.take(&answers, &mut seats, &mut rogue, &mut metrics, &mut report);
             if self.coordinator.phase() == Some(phase) {
                 self.clock = self.coordinator.deadline().unwrap_or(self.clock);
                 effects.extend(self.coordinator.tick(self.clock));
             }
-            coordinator_ms += milliseconds(begun);
+            metrics.coordinator_ms = coordinator_ms + milliseconds(begun);
+            report.phases.push(metrics);
             rogue.close(phase);
-            report.phases.push(PhaseMetrics { phase, clients_ms, coordinator_ms, answers: count, sent, received });
             coordinator_ms = 0.0;
             // Whose message was not taken has no further part in the round.
             for effect in &effects {
@@ -193,6 +217,49 @@ impl Engine {
         }
         self.kept = rogue.kept.take().or_else(|| self.kept.take());
         Ok(report)
+    }
+
+    /// The coordinator takes every answer, in the order of the clients; proofs are verified before, in parallel.
+    fn take(
+        &mut self,
+        answers: &[Option<Answer>],
+        seats: &mut [Seat],
+        rogue: &mut Rogue,
+        metrics: &mut PhaseMetrics,
+        report: &mut RoundReport,
+    ) -> Vec<Effect> {
+        let sent = answers.iter().map(|answer| answer.as_ref().and_then(|answer| answer.bytes.as_deref().ok()));
+        let judged = self.lanes.map(sent.collect(), |sent| {
+            let begun = Instant::now();
+            sent.map(|bytes| (self.coordinator.judge(bytes), milliseconds(begun)))
+        });
+        let mut effects = Vec::new();
+        for (index, (answer, judged)) in answers.iter().zip(judged).enumerate() {
+            let client = self.participants[index].client();
+            match answer {
+                None => {}
+                Some(Answer { bytes: Ok(bytes), milliseconds }) => {
+                    metrics.answers += 1;
+                    metrics.sent += bytes.len() as u64;
+                    metrics.client_ms += milliseconds;
+                    rogue.overhear(client, metrics.phase, bytes);
+                    let Some((judged, milliseconds)) = judged else { unreachable!("every answer is judged") };
+                    if let Ok(Message::Proven { proof, .. }) = Message::decode(bytes) {
+                        metrics.proofs += 1;
+                        metrics.proof_bytes += proof.len() as u64;
+                        metrics.verify_ms += milliseconds;
+                    }
+                    effects.extend(self.coordinator.handle_judged(self.clock, client, judged));
+                }
+                Some(Answer { bytes: Err(error), .. }) => {
+                    seats[index].present = false;
+                    report.incidents.push(refused(report.round, metrics.phase, client, error));
+                }
+            }
+        }
+        metrics.client_ms /= (metrics.answers as f64).max(1.0);
+        metrics.verify_ms /= (metrics.proofs as f64).max(1.0);
+        effects
     }
 
     fn seats(&self, round: Round) -> Vec<Seat> {
@@ -252,36 +319,45 @@ impl Engine {
     }
 
     /// Every client's answer, in parallel; each has its own stream of randomness, so the order does not matter.
-    fn answer(
-        &mut self,
-        inboxes: &[Option<Vec<u8>>],
-        seats: &mut [Seat],
-        rogue: &Rogue,
-    ) -> Vec<Option<Result<Vec<u8>, Error>>> {
+    fn answer(&mut self, inboxes: &[Option<Vec<u8>>], seats: &mut [Seat], rogue: &Rogue) -> Vec<Option<Answer>> {
         let half = 1i64 << (self.coordinator.session().config().modulus_bits() - 1);
         let overflow = rogue.hides_overflow;
-        self.participants
-            .par_iter_mut()
-            .zip(inboxes)
-            .zip(seats)
-            .map(|((participant, inbox), seat)| {
-                let bytes = inbox.as_deref()?;
-                Some(if overflow && participant.client() == Attack::CLIENT {
-                    participant.handle_tampered(bytes, |update| update[0] = half - 1, &mut seat.rng)
-                } else {
-                    participant.handle(bytes, &mut seat.rng)
-                })
-            })
-            .collect()
+        let forged = rogue.attack.filter(|attack| attack.is_about_training());
+        let jobs = self.participants.iter_mut().zip(inboxes).zip(seats).collect();
+        self.lanes.map(jobs, |((participant, inbox), seat)| {
+            let received = inbox.as_deref()?;
+            let cheats = participant.client() == Attack::CLIENT;
+            let begun = Instant::now();
+            let bytes = if let Some(attack) = forged.filter(|_| cheats) {
+                participant.handle_forged(received, attack, &mut seat.rng)
+            } else if overflow && cheats {
+                participant.handle_tampered(received, |update| update[0] = half - 1, &mut seat.rng)
+            } else {
+                participant.handle(received, &mut seat.rng)
+            };
+            Some(Answer { bytes, milliseconds: milliseconds(begun) })
+        })
     }
 
     /// What the cheating client puts in the place of its honest answer.
-    fn tamper(&self, phase: Phase, answers: &mut [Option<Result<Vec<u8>, Error>>], rogue: &Rogue) {
-        let Some(index) = self.place(Attack::CLIENT).filter(|_| phase == Phase::Mask) else { return };
-        if let Some(Ok(answer)) = &mut answers[index]
-            && let Some(cheat) = rogue.replacement(answer, self.kept.as_ref(), &self.participants[index])
+    fn tamper(&self, phase: Phase, answers: &mut [Option<Answer>], rogue: &Rogue) {
+        let Some(index) = self.place(Attack::CLIENT) else { return };
+        if phase == Phase::Advertise {
+            let others = answers.iter().enumerate().filter(|(other, _)| *other != index);
+            let others: Vec<&[u8]> = others.filter_map(|(_, answer)| answer.as_ref()?.bytes.as_deref().ok()).collect();
+            let own = answers[index].as_ref().and_then(|answer| answer.bytes.as_deref().ok());
+            let stolen = own.and_then(|own| rogue.stolen(own, &others, &self.participants[index]));
+            if let (Some(stolen), Some(answer)) = (stolen, &mut answers[index]) {
+                answer.bytes = Ok(stolen);
+            }
+        }
+        if phase != Phase::Mask {
+            return;
+        }
+        if let Some(Answer { bytes: Ok(bytes), .. }) = &mut answers[index]
+            && let Some(cheat) = rogue.replacement(bytes, self.kept.as_ref(), &self.participants[index])
         {
-            *answer = cheat;
+            *bytes = cheat;
         }
     }
 
@@ -348,7 +424,8 @@ fn conclude(effects: Vec<Effect>, rogue: &Rogue, report: &mut RoundReport) -> Ve
                     reason: reason.to_string(),
                 }));
             }
-            Effect::Admitted { .. } | Effect::Reserved { .. } => {}
+            Effect::Admitted { client, proof, .. } => report.proofs.extend(proof.map(|proof| (client, proof))),
+            Effect::Reserved { .. } => {}
             Effect::Broadcast(_) | Effect::Send(..) => rest.push(effect),
         }
     }
@@ -371,95 +448,4 @@ fn refused(round: Round, phase: Phase, client: ClientId, error: &Error) -> Incid
 
 fn milliseconds(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1e3
-}
-
-/// The cheat of one round, if there is one.
-#[derive(Default)]
-struct Rogue {
-    attack: Option<Attack>,
-    round: u32,
-    /// The start of the round with another model, for the coordinator's victim.
-    other_start: Option<Vec<u8>>,
-    /// The coordinator's second state, which has not seen the victim's masked message.
-    shadow: Option<Box<dyn ServerProtocol>>,
-    second_claim: Option<Vec<u8>>,
-    hides_overflow: bool,
-    kept: Option<Vec<u8>>,
-}
-
-impl Rogue {
-    fn new(engine: &Engine, round: Round, model: Hash) -> Result<Self, Error> {
-        let attack = engine.attack.filter(|attack| (attack.first_round()..=attack.last_round()).contains(&round));
-        let mut rogue = Self { attack, round: round.0, ..Self::default() };
-        // The replaying client listens one round early.
-        if engine.attack == Some(Attack::Replay) && round.0 < Attack::Replay.first_round().0 {
-            rogue.attack = engine.attack;
-        }
-        match attack {
-            Some(Attack::InconsistentModel) => {
-                let session = engine.coordinator.session();
-                let honest = engine.coordinator.model();
-                let mut values = honest.weights().values().to_vec();
-                values[0] ^= 1;
-                let weights =
-                    nexus_circuits::reference::Weights::new(honest.weights().shape(), values, honest.format())?;
-                let start = RoundStart {
-                    session: session.id(),
-                    round,
-                    config: session.config().hash(),
-                    model: Model::new(weights, honest.format()),
-                };
-                rogue.other_start = Some(Message::Start(&start.encode(&engine.identity)).encode());
-            }
-            Some(Attack::DoubleRelease) => {
-                let session = engine.coordinator.session();
-                rogue.shadow = Some(protect::server(session, round, model, &engine.identity)?);
-            }
-            Some(Attack::Overflow) => rogue.hides_overflow = round == Attack::Overflow.last_round(),
-            Some(Attack::Replay) | None => {}
-        }
-        Ok(rogue)
-    }
-
-    /// A coordinator that cheats does not act on what its own cheat makes fail.
-    fn hides_rejection(&self, client: ClientId) -> bool {
-        self.other_start.is_some() && client == Attack::CLIENT
-    }
-
-    /// The second state hears what the coordinator hears, but for the victim's masked message.
-    fn overhear(&mut self, client: ClientId, phase: Phase, bytes: &[u8]) {
-        if self.attack == Some(Attack::Replay) && client == Attack::CLIENT && phase == Phase::Mask {
-            self.kept = Some(bytes.to_vec());
-        }
-        let victim = client == Attack::CLIENT && phase == Phase::Mask;
-        if let (Some(shadow), Ok(Message::Protocol(body)), false) = (&mut self.shadow, Message::decode(bytes), victim) {
-            // What the second state makes of it does not matter unless it comes to a claim.
-            shadow.receive(body).ok();
-        }
-    }
-
-    fn close(&mut self, phase: Phase) {
-        let closed = match phase {
-            Phase::Advertise | Phase::Share | Phase::Mask => self.shadow.as_mut().map(|shadow| shadow.close()),
-            _ => None,
-        };
-        if let (Phase::Mask, Some(Ok(Closed::Next(Outbound::Broadcast(claim))))) = (phase, closed) {
-            self.second_claim = Some(claim);
-        }
-    }
-
-    /// What the cheating client sends for its masked message.
-    fn replacement(&self, honest: &[u8], kept: Option<&Vec<u8>>, client: &Participant) -> Option<Vec<u8>> {
-        match self.attack? {
-            Attack::Replay if self.round >= Attack::Replay.first_round().0 => kept.cloned(),
-            Attack::Overflow if !self.hides_overflow => {
-                let Ok(Message::Protocol(body)) = Message::decode(honest) else { return None };
-                let Envelope { sender, kind, params, body, .. } = Envelope::decode(body).ok()?;
-                // Twice the bytes, as a client would send that does not reduce its entries; properly signed.
-                let wide = Envelope::seal(sender, kind, &params, &[body, body].concat(), client.identity());
-                Some(Message::Protocol(&wide).encode())
-            }
-            _ => None,
-        }
-    }
 }

@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 use nexus_circuits::CircuitError;
 use nexus_circuits::reference::TrainError;
+use nexus_circuits::training::TrainingError;
 use nexus_dp::DpError;
 use nexus_mpc::MpcError;
 use nexus_mpc::session::{ClientId, Round};
@@ -14,6 +15,28 @@ use crate::data::DataError;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A client's proof of its training is not made, or does not hold for the round's statement.
+    #[error("{client}'s proof of training is refused: {reason}")]
+    Training {
+        /// Whose.
+        client: ClientId,
+        /// Why.
+        reason: TrainingError,
+    },
+    /// A client's first message of a round came without the proof that the configuration asks for.
+    #[error("the round's first message carries no proof of training")]
+    NoProof,
+    /// A client whose proof of the round was refused tries again; it has no further part in the round.
+    #[error("{0} is out of this round: its proof of training was refused")]
+    Excluded(ClientId),
+    /// A client's data commitment is refused, or does not suit the configuration.
+    #[error("{client}'s registration is refused: {reason}")]
+    Registration {
+        /// Whose.
+        client: ClientId,
+        /// Why.
+        reason: TrainingError,
+    },
     /// The configuration is refused.
     #[error(transparent)]
     Config(#[from] ConfigError),

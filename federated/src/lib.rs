@@ -21,7 +21,9 @@
 //!
 //! ```text
 //! RoundStart (signed: session, round, configuration, model)
-//!   participant: Trained → Clipped → Noised → masked message         [participant, update, train, protect]
+//!   participant: Trained → Clipped → a proof of both, signed         [participant, train]
+//!   coordinator: proofs that hold → who takes part in the round      [coordinator, session]
+//!   participant: Clipped → Noised → masked message                   [update, protect]
 //!   coordinator: admitted messages → Aggregate → VerifiedAggregate   [coordinator, update, protect]
 //!   Model::apply(VerifiedAggregate)                                  [model]
 //! ```
@@ -46,8 +48,9 @@
 //!
 //! # Not provided yet
 //!
-//! Proofs of training: a client can send any update within the range that the sum is checked for. Transports over a
-//! network, contracts on data use, attestation, a verifiable log, durable budgets of clients.
+//! A proof that binds what is sent to what was proven: a client proves its local steps and clip before it is let into a
+//! round, but can then mask any other update; range and norm are checked on the opened sum only. Transports over a network,
+//! contracts on data use, attestation, a verifiable log, durable budgets of clients.
 
 mod error;
 mod hash;

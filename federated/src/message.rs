@@ -1,14 +1,17 @@
 //! What coordinator and participants send each other: a round's start, and whatever the protection sends.
 
 use nexus_mpc::session::{Identity, PublicIdentity, Round, SessionId};
+use sha2::{Digest, Sha256};
 
 use crate::config::RoundConfig;
 use crate::model::Model;
 use crate::{Error, Hash};
 
 const CONTEXT: &str = "federated/round-start/v1";
+const PROVEN_CONTEXT: &str = "federated/proven/v1";
 const START: u8 = 1;
 const PROTOCOL: u8 = 2;
+const PROVEN: u8 = 3;
 
 /// A message, told apart by its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,35 +20,82 @@ pub enum Message<'a> {
     Start(&'a [u8]),
     /// Bytes of the protection.
     Protocol(&'a [u8]),
+    /// The first bytes of the protection, behind a proof of the round's training.
+    Proven {
+        /// The client's over both, so that nobody who passes the message on can change the proof in its name.
+        signature: &'a [u8; 64],
+        /// The proof.
+        proof: &'a [u8],
+        /// Bytes of the protection.
+        body: &'a [u8],
+    },
 }
 
 impl<'a> Message<'a> {
-    /// Reads the first byte.
+    /// A first message with its proof, signed: the bytes that [`Self::decode`] reads.
+    ///
+    /// The signature is over the SHA-256 of the proof and that of the body, which names session, round and client.
+    ///
+    /// # Panics
+    /// As [`Self::encode`].
+    pub fn proven(proof: &'a [u8], body: &'a [u8], client: &Identity) -> Vec<u8> {
+        let signature = &client.sign(PROVEN_CONTEXT, &Self::digest(proof, body));
+        Message::Proven { signature, proof, body }.encode()
+    }
+
+    /// Whether a message with a proof is as this client signed it.
+    pub(crate) fn is_signed(signature: &[u8; 64], proof: &[u8], body: &[u8], client: &PublicIdentity) -> bool {
+        client.verify(PROVEN_CONTEXT, &Self::digest(proof, body), signature)
+    }
+
+    fn digest(proof: &[u8], body: &[u8]) -> [u8; 64] {
+        let mut digest = [0; 64];
+        digest[..32].copy_from_slice(&Sha256::digest(proof));
+        digest[32..].copy_from_slice(&Sha256::digest(body));
+        digest
+    }
+
+    /// Reads the first byte, and before a proof its signature (64 bytes) and length (4, little-endian).
     ///
     /// # Errors
-    /// [`Error::Malformed`] for no bytes or an unknown kind.
+    /// [`Error::Malformed`] for no bytes, an unknown kind, or a proof longer than the message.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, Error> {
         match bytes.split_first() {
             Some((&START, rest)) => Ok(Self::Start(rest)),
             Some((&PROTOCOL, rest)) => Ok(Self::Protocol(rest)),
+            Some((&PROVEN, rest)) => Self::split(rest).ok_or_else(|| Error::Malformed {
+                what: "proven message",
+                expected: "a signature, a proof's length, the proof, and a message".to_owned(),
+                got: format!("{} bytes", bytes.len()),
+            }),
             other => Err(Error::Malformed {
                 what: "message",
-                expected: format!("kind {START} or {PROTOCOL}"),
+                expected: format!("kind {START}, {PROTOCOL} or {PROVEN}"),
                 got: other.map_or_else(|| "no bytes".to_owned(), |(kind, _)| format!("kind {kind}")),
             }),
         }
     }
 
+    fn split(bytes: &'a [u8]) -> Option<Self> {
+        let (signature, rest) = bytes.split_first_chunk()?;
+        let (length, rest) = rest.split_first_chunk()?;
+        let (proof, body) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+        Some(Self::Proven { signature, proof, body })
+    }
+
     /// The bytes that [`Self::decode`] reads.
+    ///
+    /// # Panics
+    /// For a proof of 4 GiB or more.
     pub fn encode(&self) -> Vec<u8> {
-        let (kind, body) = match self {
-            Self::Start(body) => (START, body),
-            Self::Protocol(body) => (PROTOCOL, body),
-        };
-        let mut bytes = Vec::with_capacity(1 + body.len());
-        bytes.push(kind);
-        bytes.extend_from_slice(body);
-        bytes
+        match self {
+            Self::Start(body) => [&[START], *body].concat(),
+            Self::Protocol(body) => [&[PROTOCOL], *body].concat(),
+            Self::Proven { signature, proof, body } => {
+                let length = u32::try_from(proof.len()).expect("proofs are far below 4 GiB");
+                [&[PROVEN], &signature[..], &length.to_le_bytes(), proof, body].concat()
+            }
+        }
     }
 }
 

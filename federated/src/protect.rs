@@ -30,7 +30,7 @@ pub trait ClientProtocol: Send {
 }
 
 /// The coordinator's half of one round: phases that collect messages and close.
-pub trait ServerProtocol: Send {
+pub trait ServerProtocol: Send + Sync {
     /// The phase that is open.
     fn phase(&self) -> Phase;
 
@@ -54,7 +54,7 @@ pub trait ServerProtocol: Send {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
-    /// Training, then keys of the round.
+    /// Training and its proof, then keys of the round.
     Advertise,
     /// Sealed shares.
     Share,

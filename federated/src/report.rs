@@ -5,7 +5,7 @@ mod plot;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::Error;
-use crate::config::{Mechanism, Protection};
+use crate::config::{Mechanism, Protection, TrainingProof};
 use crate::run::{Outcome, PhaseMeans, RoundRecord, Summary};
 use plot::{Bars, Lines, Series};
 use plotters::chart::SeriesLabelPosition;
@@ -105,6 +105,11 @@ fn numbers(summary: &Summary) -> Markup {
             }
             (number(bytes(sent), "sent, a client and round"))
             (number(bytes(received), "received, a client and round"))
+            @if let Some((client_ms, proof)) = summary.proof() {
+                (number(bytes(proof.bytes), "a proof of training"))
+                (number(format!("{client_ms:.0} ms"), "to train and prove, one core"))
+                (number(format!("{:.1} ms", proof.verify_ms), "to verify a proof, one core"))
+            }
             (number(summary.aborted().to_string(), "rounds aborted"))
             (number(summary.incidents().count().to_string(), "refusals"))
         }
@@ -267,7 +272,16 @@ fn promises(summary: &Summary) -> Markup {
             },
             Protection::Plain => p class="bad" { "The coordinator saw every update." },
         }
-        p { "Not proven in this version: that an update is honest training within its clip. A client can poison the sum within the range that is checked." }
+        @match summary.settings.training.proof {
+            TrainingProof::ZeroKnowledge => p {
+                "Each client of a sum proved, in zero knowledge, its local steps from the published model on the data that it registered, and that the update they give is within the clip."
+            },
+            TrainingProof::Transparent => p class="bad" {
+                "Each client of a sum proved its local steps, by a proof that is not zero-knowledge: it tells the coordinator values about the examples."
+            },
+            TrainingProof::None => p class="bad" { "No local step was proven." },
+        }
+        p { "Not proven in this version: that what a client sent, masked, is the update that it proved. A client can poison the sum within the range that is checked." }
         @if summary.without_noise.is_some() {
             p { "The comparison without noise is no part of the private run; it can be shown because this is a simulation." }
         }

@@ -18,7 +18,7 @@ mod summary;
 
 pub use directory::{Directory, write_durably};
 pub use record::{Record, RoundRecord};
-pub use summary::{Outcome, PhaseMeans, Summary};
+pub use summary::{Outcome, PhaseMeans, ProofMeans, Summary};
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ use nexus_mpc::session::Round;
 
 use crate::Error;
 use crate::attack::Attack;
-use crate::config::{Mechanism, Protection, Settings};
+use crate::config::{Mechanism, Protection, Settings, TrainingProof};
 use crate::engine::RoundReport;
 use crate::model::Model;
 use crate::protect::Phase;
@@ -116,7 +116,7 @@ pub fn simulate(
     Ok(summary)
 }
 
-/// Test accuracies, round for round, of the same run without noise and without masks.
+/// Test accuracies, round for round, of the same run without noise, masks and proofs.
 ///
 /// Same clients, data, first model, clip and seed; the order of examples is another, since the session's id, which
 /// seeds it, binds the configuration. Clients that leave late in a round that has masks have no late phase
@@ -126,6 +126,7 @@ pub fn simulate(
 /// As [`simulate`].
 pub fn without_noise(settings: &Settings, observer: &mut dyn Observer) -> Result<Vec<f64>, Error> {
     let mut settings = settings.clone();
+    settings.training.proof = TrainingProof::None;
     settings.privacy.mechanism = Mechanism::None;
     settings.aggregation.protect = Protection::Plain;
     settings.aggregation.modulus_bits = None;

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use nexus_circuits::reference::Examples;
 use nexus_dp::account::Rho;
 use nexus_mpc::journal::Journal;
 use nexus_mpc::session::{ClientId, Identity, Round};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::Error;
@@ -18,7 +18,7 @@ use crate::data::Dataset;
 use crate::engine::Engine;
 use crate::model::Model;
 use crate::participant::Participant;
-use crate::session::{Registration, Session, commit_to};
+use crate::session::{Registration, Session};
 use crate::train::{CandleProducts, ExactTrainer};
 
 /// The streams of randomness of a simulated run.
@@ -82,12 +82,12 @@ impl Simulation {
         let coordinator = identity("coordinator", ClientId(u32::MAX));
         let ids: Vec<ClientId> = (0..config.clients() as u32).map(ClientId).collect();
         let identities: Vec<_> = ids.iter().map(|&client| identity("client", client)).collect();
-        let register = |((&client, identity), data): ((&ClientId, &Arc<Identity>), &Dataset)| Registration {
-            client,
-            identity: identity.verifying_key(),
-            data: commit_to(data, &mut seed.stream("data salt", client, Round(0))),
+        let register = |((&client, identity), data): ((&ClientId, &Arc<Identity>), &Dataset)| {
+            let rng = &mut seed.stream("data commitment", client, Round(0));
+            Registration::new(&config, &coordinator.verifying_key(), client, identity.verifying_key(), data, rng)
         };
-        let registrations = ids.iter().zip(&identities).zip(&parts).map(register).collect();
+        let registered = ids.par_iter().zip(&identities).zip(&parts).map(register);
+        let (registrations, secrets): (Vec<_>, Vec<_>) = registered.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
         let mut nonce = [0; 32];
         seed.run_stream("session nonce").fill_bytes(&mut nonce);
         let session = Session::new(Arc::clone(&config), coordinator.verifying_key(), registrations, nonce)?;
@@ -95,8 +95,9 @@ impl Simulation {
 
         let plan = config.plan();
         let initial = Model::initial(plan.shape(), plan.format(), &mut seed.run_stream("initial model"))?;
-        let participants = ids.iter().zip(identities).zip(parts).map(|((&client, identity), data)| {
-            Participant::new(Arc::clone(&session), client, identity, data, Arc::clone(journal))
+        let participants = ids.iter().zip(identities).zip(parts).zip(secrets);
+        let participants = participants.map(|(((&client, identity), data), secret)| {
+            Participant::new(Arc::clone(&session), client, identity, data, secret, Arc::clone(journal))
         });
         let participants = participants.collect::<Result<Vec<_>, _>>()?;
         let evaluator = CandleProducts::trainer(plan.clone())?;
@@ -128,7 +129,7 @@ impl Simulation {
     /// # Errors
     /// [`Error::Circuit`] if the model is not of this shape.
     pub fn accuracy(&mut self, model: &Model) -> Result<f64, Error> {
-        let examples = Examples::new(self.test.inputs(), self.test.labels(), self.test.features())?;
+        let examples = self.test.examples()?;
         Ok(self.evaluator.accuracy(model.weights(), examples)?)
     }
 }

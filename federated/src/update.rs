@@ -8,10 +8,12 @@
 //! What protects an update has stages of its own, as types too: see [`nexus_mpc::secagg`].
 //!
 //! `VerifiedAggregate` says: enough clients of this round and model, every entry and the norm within what honest
-//! clients can add up to, the round's privacy cost reserved. It does not yet say that each update is honest
-//! training; that comes with the training proof.
+//! clients can add up to, the round's privacy cost reserved. Who is
+//! among them has proven its local steps, where the configuration asks for it; that what it sent is the proven update is
+//! not shown yet.
 
 use nexus_circuits::reference::{Clip, Examples, Schedule, Weights};
+use nexus_circuits::training;
 use nexus_dp::budget::Permit;
 use nexus_mpc::secagg::Sum;
 use nexus_mpc::session::{ClientId, Round};
@@ -62,6 +64,17 @@ pub struct Clipped {
 }
 
 impl Clipped {
+    /// The update of a training that was proven from `start`; none if the statement has no clip.
+    pub fn proven(start: &Model, trained: training::Trained) -> Option<Self> {
+        let values = Zeroizing::new(trained.update?.values);
+        Some(Self { model: start.hash(), values })
+    }
+
+    /// The integers, for a cheat that adds no noise.
+    pub(crate) fn into_values(self) -> Zeroizing<Vec<i64>> {
+        self.values
+    }
+
     /// Adds this client's share of the noise, against a permit of its own budget.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 use nexus_circuits::CircuitError;
 use nexus_circuits::reference::{Clip, FixedPoint, TrainingPlan};
+use nexus_circuits::training::DataCommitment;
 use nexus_dp::DpError;
 use nexus_dp::account::{Delta, Rho};
 use nexus_dp::budget::Budget;
@@ -8,7 +9,10 @@ use nexus_dp::event::{Adjacency, Unit};
 use nexus_mpc::secagg;
 use sha2::{Digest, Sha256};
 
-use super::{AggregationSettings, Mechanism, ModelSettings, PrivacySettings, Protection, Settings, TrainingSettings};
+use super::{
+    AggregationSettings, Mechanism, ModelSettings, PrivacySettings, Protection, Settings, TrainingProof,
+    TrainingSettings,
+};
 use crate::error::ConfigError;
 use crate::train::CandleProducts;
 use crate::{Error, Hash};
@@ -21,6 +25,8 @@ use crate::{Error, Hash};
 pub struct RoundConfig {
     hash: Hash,
     plan: TrainingPlan,
+    rate_shift: i32,
+    proof: TrainingProof,
     clip: Clip,
     clients: usize,
     rounds: u32,
@@ -82,6 +88,10 @@ impl RoundConfig {
         }
         range("training.clients", training.clients, 3, Self::MAX_CLIENTS)?;
         range("training.rounds", training.rounds, 1, Self::MAX_ROUNDS)?;
+        if training.proof != TrainingProof::None && training.rounds as usize > DataCommitment::MAX_ROUNDS {
+            let allowed = format!("up to {} with proofs of training", DataCommitment::MAX_ROUNDS);
+            return Err(ConfigError::new("training.rounds", training.rounds, allowed).into());
+        }
         range("simulation.dropout", settings.simulation.dropout, 0.0, 1.0)?;
         range("aggregation.phase_timeout_ms", aggregation.phase_timeout_ms, 1, 86_400_000)?;
         let plan = plan(settings)?;
@@ -91,6 +101,8 @@ impl RoundConfig {
         let mut config = Self {
             hash: Hash([0; 32]),
             plan,
+            rate_shift: training.rate_shift,
+            proof: training.proof,
             clip,
             clients: training.clients,
             rounds: training.rounds,
@@ -127,6 +139,24 @@ impl RoundConfig {
     /// What a client trains.
     pub const fn plan(&self) -> &TrainingPlan {
         &self.plan
+    }
+
+    /// The learning rate is 2 to the minus this.
+    pub const fn rate_shift(&self) -> i32 {
+        self.rate_shift
+    }
+
+    /// How each client proves its local steps.
+    pub const fn proof(&self) -> TrainingProof {
+        self.proof
+    }
+
+    /// Copies of its data that each client registers: one a round, or a single one where nothing is proven.
+    pub const fn data_copies(&self) -> usize {
+        match self.proof {
+            TrainingProof::None => 1,
+            TrainingProof::ZeroKnowledge | TrainingProof::Transparent => self.rounds as usize,
+        }
     }
 
     /// What bounds a client's update.
@@ -224,7 +254,7 @@ impl RoundConfig {
         let Settings { data: _, model, training, privacy, aggregation, simulation: _ } = settings;
         let ModelSettings { shape, format } = model;
         let FixedPoint { weight_bits, weight_fraction, activation_bits, activation_fraction } = *format;
-        let TrainingSettings { clients, rounds, steps, batch, rate_shift } = *training;
+        let TrainingSettings { clients, rounds, steps, batch, rate_shift, proof } = *training;
         let PrivacySettings { mechanism, noise_multiplier, clip, fraction_bits, epsilon, delta } = *privacy;
         let AggregationSettings {
             protect,
@@ -245,8 +275,13 @@ impl RoundConfig {
             Protection::Plain => 0,
             Protection::Secagg => 1,
         };
+        let proof = match proof {
+            TrainingProof::None => 0,
+            TrainingProof::Transparent => 1,
+            TrainingProof::ZeroKnowledge => 2,
+        };
         let hash = Sha256::new()
-            .chain_update(b"cipher-nexus round config v1")
+            .chain_update(b"cipher-nexus round config v2")
             .chain_update(count(shape.len()))
             .chain_update(shape)
             .chain_update(weight_bits.to_le_bytes())
@@ -258,6 +293,7 @@ impl RoundConfig {
             .chain_update(count(steps))
             .chain_update(count(batch))
             .chain_update(rate_shift.to_le_bytes())
+            .chain_update([proof])
             .chain_update([mechanism])
             .chain_update(real(noise_multiplier))
             .chain_update(real(clip))

@@ -87,6 +87,20 @@ pub struct TrainingSettings {
     pub batch: usize,
     /// The learning rate is 2 to the minus this.
     pub rate_shift: i32,
+    /// How each client proves its local steps.
+    pub proof: TrainingProof,
+}
+
+/// How a client proves its local steps, before it is let into a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrainingProof {
+    /// A zero-knowledge proof.
+    ZeroKnowledge,
+    /// A sound proof that tells values about the examples: research only.
+    Transparent,
+    /// None: a client's update is what it says. Research only.
+    None,
 }
 
 /// Differential privacy of the published models, for users.
@@ -174,7 +188,7 @@ impl Default for ModelSettings {
 
 impl Default for TrainingSettings {
     fn default() -> Self {
-        Self { clients: 100, rounds: 16, steps: 10, batch: 16, rate_shift: 3 }
+        Self { clients: 100, rounds: 16, steps: 10, batch: 16, rate_shift: 3, proof: TrainingProof::ZeroKnowledge }
     }
 }
 

@@ -4,6 +4,9 @@ use rand::seq::SliceRandom;
 use rand_core::Rng;
 use sha2::{Digest, Sha256};
 
+use nexus_circuits::CircuitError;
+use nexus_circuits::reference::Examples;
+
 use super::DataError;
 
 /// Examples of `features` bytes each, with a label below `classes`, row by row.
@@ -78,6 +81,14 @@ impl Dataset {
     /// All inputs, `len × features` bytes, row by row.
     pub fn inputs(&self) -> &[u8] {
         &self.inputs
+    }
+
+    /// The examples as training reads them.
+    ///
+    /// # Errors
+    /// [`CircuitError`] if there are none.
+    pub fn examples(&self) -> Result<Examples<'_>, CircuitError> {
+        Examples::new(&self.inputs, &self.labels, self.features)
     }
 
     /// All labels.

@@ -76,6 +76,8 @@ pub struct PhaseMeans {
     pub phase: Phase,
     /// Wall-clock time of all clients together on this machine, in milliseconds.
     pub clients_ms: f64,
+    /// Wall-clock time of one client on one thread, in milliseconds, over all that answered.
+    pub client_ms: f64,
     /// Wall-clock time of the coordinator, in milliseconds.
     pub coordinator_ms: f64,
     /// Clients that answered.
@@ -84,10 +86,21 @@ pub struct PhaseMeans {
     pub sent: f64,
     /// Bytes that a client received, over all clients of the session.
     pub received: f64,
+    /// The proofs of training that came with it, if any did.
+    pub proof: Option<ProofMeans>,
+}
+
+/// A proof of training, on the mean over all of a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ProofMeans {
+    /// Its bytes.
+    pub bytes: f64,
+    /// Wall-clock time of verifying it on one thread, in milliseconds.
+    pub verify_ms: f64,
 }
 
 impl Summary {
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     pub(super) fn new(settings: &Settings, attack: Option<Attack>, simulation: &Simulation) -> Self {
         let session = simulation.session();
@@ -159,19 +172,32 @@ impl Summary {
         let rounds = self.rounds.len().max(1) as f64;
         let clients = self.settings.training.clients as f64;
         let means = |phase| {
-            let mean = |value: fn(&PhaseMetrics) -> f64| {
-                metrics().filter(|metrics| metrics.phase == phase).map(value).sum::<f64>() / rounds
+            let sum = |value: fn(&PhaseMetrics) -> f64| -> f64 {
+                metrics().filter(|metrics| metrics.phase == phase).map(value).sum()
             };
+            let answers = sum(|metrics| metrics.answers as f64);
+            let proofs = sum(|metrics| metrics.proofs as f64);
             PhaseMeans {
                 phase,
-                clients_ms: mean(|metrics| metrics.clients_ms),
-                coordinator_ms: mean(|metrics| metrics.coordinator_ms),
-                answers: mean(|metrics| metrics.answers as f64),
-                sent: mean(|metrics| metrics.sent as f64) / clients,
-                received: mean(|metrics| metrics.received as f64) / clients,
+                clients_ms: sum(|metrics| metrics.clients_ms) / rounds,
+                client_ms: sum(|metrics| metrics.client_ms * metrics.answers as f64) / answers.max(1.0),
+                coordinator_ms: sum(|metrics| metrics.coordinator_ms) / rounds,
+                answers: answers / rounds,
+                sent: sum(|metrics| metrics.sent as f64) / rounds / clients,
+                received: sum(|metrics| metrics.received as f64) / rounds / clients,
+                proof: (proofs > 0.0).then(|| ProofMeans {
+                    bytes: sum(|metrics| metrics.proof_bytes as f64) / proofs,
+                    verify_ms: sum(|metrics| metrics.verify_ms * metrics.proofs as f64) / proofs,
+                }),
             }
         };
         phases.into_iter().map(means).collect()
+    }
+
+    /// How long one client takes to train and prove, in milliseconds on one thread, and what such a proof is, on the mean;
+    /// nothing in a run without proofs.
+    pub fn proof(&self) -> Option<(f64, ProofMeans)> {
+        self.phases().into_iter().find_map(|means| Some((means.client_ms, means.proof?)))
     }
 
     /// Mean bytes that a client sends and receives in a round, over all clients and rounds.

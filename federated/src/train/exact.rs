@@ -22,10 +22,19 @@ impl CandleProducts {
     /// A trainer for `plan`.
     ///
     /// # Errors
-    /// [`Error::NotExact`] if an accumulator of the plan could reach 2⁵³.
+    /// As [`Self::for_plan`].
     pub fn trainer(plan: TrainingPlan) -> Result<ExactTrainer, Error> {
+        let products = Self::for_plan(&plan)?;
+        Ok(Sgd::new(plan, products))
+    }
+
+    /// Products for `plan` and nothing wider.
+    ///
+    /// # Errors
+    /// [`Error::NotExact`] if an accumulator of the plan could reach 2⁵³.
+    pub fn for_plan(plan: &TrainingPlan) -> Result<Self, Error> {
         match plan.accumulators().iter().find(|accumulator| accumulator.bound >= Self::LIMIT) {
-            None => Ok(Sgd::new(plan, Self { _bounded: () })),
+            None => Ok(Self { _bounded: () }),
             Some(accumulator) => {
                 Err(Error::NotExact { accumulator: accumulator.name.clone(), bound: accumulator.bound })
             }

@@ -1,7 +1,7 @@
 //! Every cheat that the simulation plays is found by the right party, in the right phase, and nobody else is blamed.
 
 use nexus_federated::attack::{Accused, Attack, Incident, Party};
-use nexus_federated::config::{Protection, Settings};
+use nexus_federated::config::{Protection, Settings, TrainingProof};
 use nexus_federated::protect::Phase;
 use nexus_federated::run::{self, Outcome, Silent, Summary};
 use nexus_federated::{ClientId, Error, Round};
@@ -11,7 +11,16 @@ fn settings() -> Settings {
     settings.training.clients = 8;
     settings.training.rounds = 3;
     settings.training.steps = 2;
+    settings.training.proof = TrainingProof::None;
     settings.simulation.dropout = 0.0;
+    settings
+}
+
+/// What is asked of a run in which cheats are about training.
+fn proven(proof: TrainingProof) -> Settings {
+    let mut settings = settings();
+    settings.training.rounds = 2;
+    settings.training.proof = proof;
     settings
 }
 
@@ -19,11 +28,18 @@ fn play(attack: Option<Attack>) -> Summary {
     run::simulate(&settings(), attack, None, &mut Silent).expect("a run")
 }
 
+/// Round, phase, who found it, who is to blame.
+type Found = (Round, Phase, Party, Accused);
+
 /// The run, and its incidents without their reasons.
-fn caught(attack: Attack) -> (Summary, Vec<(Round, Phase, Party, Accused)>) {
-    let summary = play(Some(attack));
+fn caught(attack: Attack) -> (Summary, Vec<Found>) {
+    caught_in(&settings(), attack)
+}
+
+fn caught_in(settings: &Settings, attack: Attack) -> (Summary, Vec<Found>) {
+    let summary = run::simulate(settings, Some(attack), None, &mut Silent).expect("a run");
     assert_eq!(summary.outcome, Outcome::Done);
-    assert_eq!(summary.rounds.len(), 3);
+    assert_eq!(summary.rounds.len(), settings.training.rounds as usize);
     assert_eq!(summary.caught(), Some(true), "{:?}", summary.incidents().collect::<Vec<_>>());
     let incidents = summary.incidents().map(|i| (i.round, i.phase, i.found_by, i.accused)).collect();
     (summary, incidents)
@@ -144,5 +160,50 @@ fn a_run_without_what_a_cheat_needs_is_refused() {
             Err(Error::Config(error)) => assert!(needs_two && error.field == "training.rounds", "{attack:?}: {error}"),
             other => assert!(!needs_two && other.is_ok(), "{attack:?}: {other:?}"),
         }
+    }
+}
+
+const ABOUT_TRAINING: [Attack; 5] =
+    [Attack::WrongData, Attack::SkippedStep, Attack::ScaledUpdate, Attack::OtherModel, Attack::StolenProof];
+
+#[test]
+fn each_cheat_about_training_is_kept_out_of_its_round_by_name() {
+    for attack in ABOUT_TRAINING {
+        let (summary, incidents) = caught_in(&proven(TrainingProof::ZeroKnowledge), attack);
+        assert_eq!(incidents, [(Round(1), Phase::Advertise, Party::Coordinator, CHEAT)], "{attack:?}");
+        let reason = reason(&summary, 0);
+        assert!(reason.starts_with("client 1's proof of training is refused"), "{attack:?}: {reason}");
+        assert_eq!(contributors(&summary), [all_but_the_cheat(), all()], "{attack:?}");
+        // Of those who were let in there is the digest of a proof each, all different.
+        for record in &summary.rounds {
+            let proofs = &record.report.proofs;
+            assert_eq!(proofs.iter().map(|(client, _)| *client).collect::<Vec<_>>(), record.report.contributors);
+            let digests: std::collections::BTreeSet<_> = proofs.iter().map(|(_, digest)| digest.to_string()).collect();
+            assert_eq!(digests.len(), proofs.len(), "{attack:?}");
+        }
+    }
+}
+
+#[test]
+fn a_transparent_proof_catches_a_cheat_too() {
+    let (summary, incidents) = caught_in(&proven(TrainingProof::Transparent), Attack::OtherModel);
+    assert_eq!(incidents, [(Round(1), Phase::Advertise, Party::Coordinator, CHEAT)]);
+    assert_eq!(contributors(&summary), [all_but_the_cheat(), all()]);
+}
+
+#[test]
+fn a_cheat_about_training_needs_proofs_and_steps_to_be_caught() {
+    for attack in ABOUT_TRAINING {
+        attack.check(&proven(TrainingProof::Transparent)).unwrap();
+        match attack.check(&settings()) {
+            Err(Error::Config(error)) => assert_eq!(error.field, "training.proof"),
+            other => panic!("{attack:?}: {other:?}"),
+        }
+    }
+    let mut short = proven(TrainingProof::ZeroKnowledge);
+    short.training.steps = 1;
+    match Attack::SkippedStep.check(&short) {
+        Err(Error::Config(error)) => assert_eq!(error.field, "training.steps"),
+        other => panic!("{other:?}"),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use nexus_federated::config::TrainingProof;
 use nexus_federated::config::{DataSource, Mechanism, Protection, RoundConfig, Settings};
 use nexus_federated::data::Partition;
 use nexus_federated::simulation::Simulation;
@@ -64,7 +65,13 @@ fn a_count_out_of_range_is_named_with_its_value() {
         s.aggregation.phase_timeout_ms = v;
     });
     expect_accepted(&[3, 4, 200], |s, v| s.training.clients = v);
-    expect_accepted(&[1, RoundConfig::MAX_ROUNDS], |s, v| s.training.rounds = v);
+    expect_accepted(&[1, 4_096], |s, v| s.training.rounds = v);
+    expect_refusals("training.rounds", &[4_097], |s, v| s.training.rounds = v);
+    // A data commitment has no copy for more, but without proofs none is needed.
+    expect_accepted(&[4_097, RoundConfig::MAX_ROUNDS], |s, v| {
+        s.training.proof = TrainingProof::None;
+        s.training.rounds = v;
+    });
     expect_accepted(&[1, 86_400_000], |s, v| s.aggregation.phase_timeout_ms = v);
 }
 
@@ -365,13 +372,13 @@ fn resolved_settings_make_the_same_configuration() {
 #[test]
 fn the_hash_is_of_the_documented_encoding() {
     // By Python's hashlib and struct from the default settings, 67 shares, 80 survivors, 10 corrupt, 24 bits.
-    let expected = "e87a182a258bdb0fc3197260095375a7db5de94dfb037e1ca337870044761723";
+    let expected = "768937248cf8d6c1e0e6cf3670a3400c3e7da57f09eb4c1a9116cbc7ef5d5e4f";
     assert_eq!(build(&Settings::default()).unwrap().hash().to_string(), expected);
 }
 
 #[test]
 fn the_hash_binds_every_agreed_setting() {
-    let changes: [(&str, Change); 21] = [
+    let changes: [(&str, Change); 23] = [
         ("nothing", |_| {}),
         ("model.shape", |s| s.model.shape = "64-12-10".parse().unwrap()),
         ("model.format.weight_bits", |s| s.model.format.weight_bits = 25),
@@ -383,6 +390,8 @@ fn the_hash_binds_every_agreed_setting() {
         ("training.steps", |s| s.training.steps = 11),
         ("training.batch", |s| s.training.batch = 32),
         ("training.rate_shift", |s| s.training.rate_shift = 4),
+        ("training.proof", |s| s.training.proof = TrainingProof::Transparent),
+        ("no training.proof", |s| s.training.proof = TrainingProof::None),
         ("privacy.mechanism", |s| s.privacy.mechanism = Mechanism::None),
         ("privacy.noise_multiplier", |s| s.privacy.noise_multiplier = 3.0_f64.next_up()),
         ("privacy.clip", |s| s.privacy.clip = 0.3_f64.next_up()),

@@ -247,7 +247,7 @@ fn whose_signature_it_is_counts_and_not_whose_connection() {
     let effects = parties.coordinator.open(0).unwrap();
     let answers = parties.answers(&effects);
     let effects = parties.coordinator.handle(0, ClientId(0), &answers[3].1);
-    assert!(matches!(effects[..], [Effect::Admitted { client: ClientId(3), phase: Phase::Advertise }]));
+    assert!(matches!(effects[..], [Effect::Admitted { client: ClientId(3), phase: Phase::Advertise, proof: None }]));
 }
 
 #[test]
@@ -408,7 +408,7 @@ fn an_update_in_the_clear_is_checked_before_it_is_added() {
     }
     let edge = update(&[0, 0, 0, half - 1, -half, 0]);
     let effects = send(one, Kind::Masked, params.hash(), &edge, 1);
-    assert!(matches!(effects[..], [Effect::Admitted { client: ClientId(1), phase: Phase::Plain }]));
+    assert!(matches!(effects[..], [Effect::Admitted { client: ClientId(1), phase: Phase::Plain, proof: None }]));
     let effects = send(one, Kind::Masked, params.hash(), &good, 1);
     assert!(matches!(only_rejection(&effects, 1), Error::OutOfTurn("a second update of one client")));
 
@@ -442,7 +442,7 @@ proptest! {
         let mut effects = parties.coordinator.open(0).unwrap();
         for bytes in junk {
             let phase = parties.coordinator.phase();
-            for kind in [None, Some(1), Some(2)] {
+            for kind in [None, Some(1), Some(2), Some(3)] {
                 let bytes = [kind.as_slice(), &bytes[..]].concat();
                 let refused = parties.coordinator.handle(0, ClientId(2), &bytes);
                 prop_assert_eq!(rejections(&refused).len(), 1);
@@ -469,6 +469,13 @@ proptest! {
         let effects = parties.deliver(0, &answers[2..3]);
         let refused = rejections(&effects);
         let [(ClientId(2), reason)] = refused[..] else { panic!("expected a refusal, got {effects:?}") };
-        prop_assert!(matches!(reason, Error::Malformed { .. } | Error::Aggregation(_)), "{reason}");
+        let known = matches!(
+            reason,
+            Error::Malformed { .. }
+                | Error::Aggregation(_)
+                | Error::UnknownClient(_)
+                | Error::OutOfTurn(_)
+        );
+        prop_assert!(known, "{reason}");
     }
 }

@@ -5,5 +5,6 @@ mod configuration;
 mod coordinator;
 mod messages;
 mod participant;
+mod proofs;
 mod runs;
 mod support;

@@ -2,12 +2,12 @@
 
 use nexus_federated::config::Settings;
 use nexus_federated::message::{Message, RoundStart};
-use nexus_federated::session::Session;
-use nexus_federated::{Error, Hash, Round};
+use nexus_federated::session::{Registration, Session};
+use nexus_federated::{ClientId, Error, Round};
 use nexus_mpc::session::{Identity, SessionId};
 use proptest::prelude::*;
 
-use crate::support::{client_identity, config, coordinator_identity, initial, session, settings};
+use crate::support::{client_identity, config, coordinator_identity, data, initial, proven, rng, session, settings};
 
 fn start(session: &Session, round: u32) -> RoundStart {
     RoundStart { session: session.id(), round: Round(round), config: session.config().hash(), model: initial(session) }
@@ -124,33 +124,75 @@ fn a_signed_parameter_that_does_not_fit_is_refused() {
 }
 
 #[test]
+fn a_proven_message_survives_its_bytes_and_stands_as_documented() {
+    let (proof, body) = ([7; 300], [8; 50]);
+    let bytes = Message::proven(&proof, &body, &client_identity(1));
+    assert_eq!(bytes.len(), 1 + 64 + 4 + 300 + 50);
+    assert_eq!((bytes[0], &bytes[65..69]), (3, &[44, 1, 0, 0][..]));
+    match Message::decode(&bytes).unwrap() {
+        Message::Proven { signature, proof: read, body: rest } => {
+            assert_eq!((signature, read, rest), (&bytes[1..65].try_into().unwrap(), &proof[..], &body[..]));
+        }
+        other => panic!("expected a proven message, got {other:?}"),
+    }
+    assert_eq!(Message::decode(&bytes).unwrap().encode(), bytes);
+    // A body may be empty for all that this reader knows; a proof that is longer than the message is none.
+    for cut in 1..bytes.len() - body.len() {
+        let refused = Message::decode(&bytes[..cut]);
+        assert!(matches!(refused, Err(Error::Malformed { what: "proven message", .. })), "cut at {cut}");
+    }
+    let mut longer = bytes;
+    longer[65..69].fill(0xff);
+    assert!(matches!(Message::decode(&longer), Err(Error::Malformed { what: "proven message", .. })));
+}
+
+#[test]
 fn the_session_s_id_binds_everything_it_is_made_of() {
     let base = session(&settings(4));
-    let make = |change: &dyn Fn(&mut Vec<nexus_federated::session::Registration>), coordinator: &Identity, nonce| {
-        let mut clients = base.clients().to_vec();
-        change(&mut clients);
-        Session::new(base.config().clone(), coordinator.verifying_key(), clients, nonce).unwrap().id()
+    let config = base.config();
+    let make = |seed: u64, last: u32, nonce| {
+        let register = |client: u32| {
+            let (coordinator, identity) =
+                (coordinator_identity().verifying_key(), client_identity(client).verifying_key());
+            let rng = &mut rng(seed + u64::from(client));
+            Registration::new(config, &coordinator, ClientId(client), identity, &data(client), rng).unwrap().0
+        };
+        let clients = [0, 1, 2, last].map(register).to_vec();
+        Session::new(config.clone(), coordinator_identity().verifying_key(), clients, nonce).unwrap().id()
     };
-    let coordinator = coordinator_identity();
-    assert_eq!(make(&|_| {}, &coordinator, [9; 32]), base.id());
-    assert_eq!(make(&|clients| clients.reverse(), &coordinator, [9; 32]), base.id(), "clients are ordered by id");
-    let other_config = {
-        let mut settings = settings(4);
-        settings.training.rounds += 1;
-        session(&settings).id()
-    };
-    let mut ids = vec![
-        base.id(),
-        other_config,
-        make(&|_| {}, &coordinator, [8; 32]),
-        make(&|_| {}, &Identity::from_seed([201; 32]), [9; 32]),
-        make(&|clients| clients[3].client.0 = 17, &coordinator, [9; 32]),
-        make(&|clients| clients[2].identity.0[0] ^= 1, &coordinator, [9; 32]),
-        make(&|clients| clients[1].data = Hash([5; 32]), &coordinator, [9; 32]),
-    ];
+    assert_eq!(make(0, 3, [9; 32]), base.id());
+    let reversed = base.clients().iter().rev().cloned().collect();
+    let reversed = Session::new(config.clone(), base.coordinator(), reversed, [9; 32]).unwrap();
+    assert_eq!(reversed.id(), base.id(), "clients are ordered by id");
+    let mut other = settings(4);
+    other.training.rounds += 1;
+    // The nonce, a client and its key, the commitments, the configuration.
+    let mut ids =
+        vec![base.id(), make(0, 3, [8; 32]), make(0, 17, [9; 32]), make(50, 3, [9; 32]), session(&other).id()];
     ids.sort_unstable();
     ids.dedup();
-    assert_eq!(ids.len(), 7);
+    assert_eq!(ids.len(), 5);
+}
+
+#[test]
+fn a_registration_that_does_not_hold_names_its_client() {
+    let base = session(&proven(4));
+    let cheats: [fn(&mut Vec<Registration>); 4] = [
+        // Another's proof, another's commitment, another's id, another's key.
+        |clients| clients[2].proof = clients[1].proof.clone(),
+        |clients| clients[2].data = clients[1].data.clone(),
+        |clients| clients[2].client.0 = 17,
+        |clients| clients[2].identity = clients[1].identity,
+    ];
+    for (index, cheat) in cheats.into_iter().enumerate() {
+        let mut clients = base.clients().to_vec();
+        cheat(&mut clients);
+        let blamed = clients[2].client;
+        match Session::new(base.config().clone(), base.coordinator(), clients, [9; 32]) {
+            Err(Error::Registration { client, .. }) => assert_eq!(client, blamed, "cheat {index}"),
+            other => panic!("cheat {index}: {other:?}"),
+        }
+    }
 }
 
 #[test]
@@ -172,12 +214,13 @@ proptest! {
     fn a_message_of_any_bytes_is_read_back_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
         match Message::decode(&bytes) {
             Ok(message) => {
-                prop_assert!(matches!(bytes[0], 1 | 2));
+                prop_assert!(matches!(bytes[0], 1..=3));
                 prop_assert_eq!(message.encode(), bytes);
             }
             Err(Error::Malformed { what, .. }) => {
-                prop_assert_eq!(what, "message");
-                prop_assert!(!matches!(bytes.first(), Some(1 | 2)));
+                let kind = bytes.first();
+                prop_assert!(matches!(kind, Some(3)) == (what == "proven message"), "{what}");
+                prop_assert!(!matches!(kind, Some(1 | 2)));
             }
             Err(other) => return Err(TestCaseError::fail(other.to_string())),
         }

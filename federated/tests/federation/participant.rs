@@ -15,13 +15,13 @@ use nexus_federated::participant::Participant;
 use nexus_federated::session::Session;
 use nexus_federated::{ClientId, Error, Round};
 use nexus_mpc::MpcError;
-use nexus_mpc::journal::{Journal, MemoryJournal};
+use nexus_mpc::journal::{Journal, MemoryJournal, Step};
 use nexus_mpc::session::Party;
 use proptest::prelude::*;
 
 use crate::support::{
-    CLASSES, FEATURES, Parties, client_identity, coordinator_identity, data, initial, participant, rejections, rng,
-    session, settings,
+    CLASSES, FEATURES, Parties, client_identity, coordinator_identity, data, initial, participant, proven, rejections,
+    rng, secret, session, settings,
 };
 
 const CLIENT: u32 = 2;
@@ -152,7 +152,15 @@ fn a_client_started_again_without_its_state_cannot_mask_another_update() {
     let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
     let again = || {
         let (session, identity) = (Arc::clone(&RECORDING.session), client_identity(CLIENT));
-        Participant::new(session, ClientId(CLIENT), identity, data(CLIENT), Arc::clone(&journal)).unwrap()
+        Participant::new(
+            session,
+            ClientId(CLIENT),
+            identity,
+            data(CLIENT),
+            secret(&RECORDING.session, CLIENT),
+            Arc::clone(&journal),
+        )
+        .unwrap()
     };
     let play = |client: &mut Participant, seed| {
         let mut rng = rng(seed);
@@ -168,6 +176,28 @@ fn a_client_started_again_without_its_state_cannot_mask_another_update() {
     assert!(matches!(other[1], Err(Error::Aggregation(MpcError::LeftOut(ClientId(CLIENT))))), "{:?}", other[1]);
 }
 
+/// The copy of its data that a round uses hides for one opening.
+#[test]
+fn a_client_started_again_without_its_state_cannot_prove_a_round_twice() {
+    let session = session(&proven(4));
+    let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
+    let call = |round| start(&session, round);
+    let prove = |round, seed| {
+        let (session, secret) = (Arc::clone(&session), secret(&session, 0));
+        let client = Participant::new(session, ClientId(0), client_identity(0), data(0), secret, Arc::clone(&journal));
+        client.unwrap().handle(&call(round), &mut rng(seed))
+    };
+    let first = prove(1, 1).unwrap();
+    assert_eq!(prove(1, 1).unwrap(), first, "the same randomness makes the same bytes");
+    match prove(1, 2) {
+        Err(Error::Aggregation(MpcError::AlreadyCommitted { client: ClientId(0), round: Round(1), step, .. })) => {
+            assert_eq!(step, Step::Proven);
+        }
+        other => panic!("expected a committed step, got {other:?}"),
+    }
+    prove(2, 2).expect("another round has a copy of its own");
+}
+
 #[test]
 fn an_update_in_the_clear_is_sent_once_even_by_a_client_started_again() {
     let mut plain = settings(4);
@@ -177,7 +207,9 @@ fn an_update_in_the_clear_is_sent_once_even_by_a_client_started_again() {
     let call = start(&session, 1);
     let send = |seed| {
         let (session, identity) = (Arc::clone(&session), client_identity(0));
-        let mut client = Participant::new(session, ClientId(0), identity, data(0), Arc::clone(&journal)).unwrap();
+        let secret = secret(&session, 0);
+        let mut client =
+            Participant::new(session, ClientId(0), identity, data(0), secret, Arc::clone(&journal)).unwrap();
         let sent = client.handle(&call, &mut rng(seed));
         (sent, client)
     };
@@ -292,7 +324,14 @@ fn another_client_s_inbox_is_refused() {
 fn who_is_not_of_the_session_takes_no_part() {
     let session = session(&settings(4));
     let make = |client, identity| {
-        Participant::new(Arc::clone(&session), ClientId(client), identity, data(0), Arc::new(MemoryJournal::new()))
+        Participant::new(
+            Arc::clone(&session),
+            ClientId(client),
+            identity,
+            data(0),
+            secret(&session, 0),
+            Arc::new(MemoryJournal::new()),
+        )
     };
     for (client, identity) in [(4, client_identity(4)), (0, client_identity(1)), (1, client_identity(0))] {
         assert!(matches!(make(client, identity), Err(Error::UnknownClient(ClientId(id))) if id == client));
@@ -304,7 +343,7 @@ fn data_that_does_not_fit_the_model_is_refused() {
     let session = session(&without_noise(4));
     let make = |data| {
         let journal = Arc::new(MemoryJournal::new());
-        Participant::new(Arc::clone(&session), ClientId(0), client_identity(0), data, journal)
+        Participant::new(Arc::clone(&session), ClientId(0), client_identity(0), data, secret(&session, 0), journal)
     };
     let wide = Dataset::new("wide", vec![1; 3], vec![0], 3, CLASSES).unwrap();
     match make(wide) {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use nexus_dp::account::{Delta, Rho};
 use nexus_federated::attack::Attack;
-use nexus_federated::config::{Mechanism, Settings};
+use nexus_federated::config::{Mechanism, Settings, TrainingProof};
 use nexus_federated::model::Model;
 use nexus_federated::run::{self, Directory, Outcome, Record, Silent, Summary};
 use nexus_federated::{Error, Hash, Round};
@@ -16,6 +16,7 @@ fn settings() -> Settings {
     settings.training.clients = 6;
     settings.training.rounds = 3;
     settings.training.steps = 2;
+    settings.training.proof = TrainingProof::None;
     settings.simulation.dropout = 0.05;
     settings
 }
@@ -167,6 +168,32 @@ fn a_run_cut_off_anywhere_ends_as_an_undisturbed_one() {
                 assert_eq!(reserved, index % 2 == 1, "line {}", index + 1);
             }
         }
+    }
+}
+
+/// Cut off after a round, and after the charge of one; on one thread, as if on another machine.
+#[test]
+fn a_run_with_proofs_that_is_taken_up_again_gives_the_same_models_and_proofs() {
+    let mut settings = settings();
+    settings.training.clients = 4;
+    settings.training.proof = TrainingProof::ZeroKnowledge;
+    let folder = tempfile::tempdir().unwrap();
+    let play = |directory: Result<Directory, Error>| {
+        run::simulate(&settings, None, Some(&mut directory.unwrap()), &mut Silent).unwrap()
+    };
+    let proofs =
+        |summary: &Summary| summary.rounds.iter().map(|record| record.report.proofs.clone()).collect::<Vec<_>>();
+    let undisturbed = play(Directory::create(folder.path()));
+    assert!(proofs(&undisturbed).iter().all(|proofs| proofs.len() >= 3), "who is in a sum has proven");
+    let whole = record(folder.path());
+    let lines: Vec<&str> = whole.split_inclusive('\n').collect();
+    let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    for kept in [3, 4] {
+        write(folder.path(), lines[..kept].concat().as_bytes());
+        // The journal knows the proofs of the rounds that are repeated, and would refuse others.
+        let resumed = alone.install(|| play(Directory::open(folder.path())));
+        same(&resumed, &undisturbed);
+        assert_eq!(proofs(&resumed), proofs(&undisturbed), "{kept} lines kept");
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use nexus_federated::config::{RoundConfig, Settings};
+use nexus_circuits::training::DataSecret;
+use nexus_federated::config::{RoundConfig, Settings, TrainingProof};
 use nexus_federated::coordinator::{Completed, Coordinator, Effect};
 use nexus_federated::data::Dataset;
 use nexus_federated::model::Model;
 use nexus_federated::participant::Participant;
-use nexus_federated::session::{Registration, Session, commit_to};
+use nexus_federated::session::{Registration, Session};
 use nexus_federated::{ClientId, Error};
 use nexus_mpc::journal::MemoryJournal;
 use nexus_mpc::session::Identity;
@@ -20,7 +21,7 @@ pub(crate) const TIMEOUT: u64 = 1_000;
 /// Examples of a client and of a batch: each step sees all of them, so that their order does not matter.
 const EXAMPLES: usize = 4;
 
-/// Settings for a network 2-2, by default under masks and noise.
+/// Settings for a network 2-2, by default under masks and noise; nothing is proven, which is faster.
 pub(crate) fn settings(clients: usize) -> Settings {
     let mut settings = Settings::default();
     settings.model.shape = "2-2".parse().expect("a shape");
@@ -28,7 +29,15 @@ pub(crate) fn settings(clients: usize) -> Settings {
     settings.training.rounds = 3;
     settings.training.steps = 2;
     settings.training.batch = EXAMPLES;
+    settings.training.proof = TrainingProof::None;
     settings.aggregation.phase_timeout_ms = TIMEOUT;
+    settings
+}
+
+/// As [`settings`], with a zero-knowledge proof of each client's training.
+pub(crate) fn proven(clients: usize) -> Settings {
+    let mut settings = settings(clients);
+    settings.training.proof = TrainingProof::ZeroKnowledge;
     settings
 }
 
@@ -61,20 +70,36 @@ pub(crate) fn session(settings: &Settings) -> Arc<Session> {
 
 pub(crate) fn session_with(settings: &Settings, nonce: [u8; 32]) -> Arc<Session> {
     let clients = 0..settings.training.clients as u32;
-    let clients = clients.map(|client| Registration {
-        client: ClientId(client),
-        identity: client_identity(client).verifying_key(),
-        data: commit_to(&data(client), &mut rng(u64::from(client))),
-    });
+    let config = config(settings);
+    let clients = clients.map(|client| register(&config, client).0);
     let coordinator = coordinator_identity().verifying_key();
-    Arc::new(Session::new(config(settings), coordinator, clients.collect(), nonce).expect("all clients"))
+    Arc::new(Session::new(Arc::clone(&config), coordinator, clients.collect(), nonce).expect("all clients"))
+}
+
+/// A client's registration and what opens it, the same whenever it is made.
+pub(crate) fn register(config: &RoundConfig, client: u32) -> (Registration, DataSecret) {
+    let (coordinator, identity) = (coordinator_identity().verifying_key(), client_identity(client).verifying_key());
+    let rng = &mut rng(u64::from(client));
+    Registration::new(config, &coordinator, ClientId(client), identity, &data(client), rng).expect("data that fits")
+}
+
+/// What opens a client's data.
+pub(crate) fn secret(session: &Session, client: u32) -> DataSecret {
+    register(session.config(), client).1
 }
 
 /// A client with an empty journal.
 pub(crate) fn participant(session: &Arc<Session>, client: u32) -> Participant {
     let journal = Arc::new(MemoryJournal::new());
-    Participant::new(Arc::clone(session), ClientId(client), client_identity(client), data(client), journal)
-        .expect("a client of the session")
+    Participant::new(
+        Arc::clone(session),
+        ClientId(client),
+        client_identity(client),
+        data(client),
+        secret(session, client),
+        journal,
+    )
+    .expect("a client of the session")
 }
 
 pub(crate) fn initial(session: &Session) -> Model {

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use nexus_federated::attack::Attack;
+use nexus_federated::config::TrainingProof;
 
 /// Train a model across many clients on real digits: the server sees only sums, and the published models
 /// carry a stated (ε, δ).
@@ -50,6 +51,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NUMBER", conflicts_with = "resume")]
     pub(crate) rounds: Option<u32>,
 
+    /// How each client proves its local steps [default: zero-knowledge]
+    #[arg(long, value_name = "KIND", conflicts_with = "resume")]
+    pub(crate) proof: Option<ProofName>,
+
     /// Play a cheat and see who catches it
     #[arg(long, value_name = "NAME", conflicts_with = "resume")]
     pub(crate) attack: Option<AttackName>,
@@ -74,6 +79,37 @@ pub(crate) enum AttackName {
     InconsistentModel,
     /// The coordinator asks for a second release with another survivor set
     DoubleRelease,
+    /// A client proves training on other labels than those it registered
+    WrongData,
+    /// A client proves one step fewer
+    SkippedStep,
+    /// A client proves a clip ten times as long
+    ScaledUpdate,
+    /// A client proves training that begins at another model
+    OtherModel,
+    /// A client sends another client's proof
+    StolenProof,
+}
+
+/// The kinds of proof.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ProofName {
+    /// A zero-knowledge proof
+    ZeroKnowledge,
+    /// A sound proof that tells values about the examples
+    Transparent,
+    /// None
+    None,
+}
+
+impl From<ProofName> for TrainingProof {
+    fn from(name: ProofName) -> Self {
+        match name {
+            ProofName::ZeroKnowledge => Self::ZeroKnowledge,
+            ProofName::Transparent => Self::Transparent,
+            ProofName::None => Self::None,
+        }
+    }
 }
 
 impl From<AttackName> for Attack {
@@ -83,6 +119,11 @@ impl From<AttackName> for Attack {
             AttackName::Replay => Self::Replay,
             AttackName::InconsistentModel => Self::InconsistentModel,
             AttackName::DoubleRelease => Self::DoubleRelease,
+            AttackName::WrongData => Self::WrongData,
+            AttackName::SkippedStep => Self::SkippedStep,
+            AttackName::ScaledUpdate => Self::ScaledUpdate,
+            AttackName::OtherModel => Self::OtherModel,
+            AttackName::StolenProof => Self::StolenProof,
         }
     }
 }

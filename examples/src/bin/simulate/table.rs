@@ -3,6 +3,7 @@ use std::path::Path;
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
+use nexus_federated::config::TrainingProof;
 use nexus_federated::run::{Outcome, Summary};
 
 /// What a person reads at the end of a run.
@@ -11,6 +12,7 @@ pub(crate) fn summary(summary: &Summary, folder: &Path, page: &Path) -> String {
     let mut line = |part: String| writeln!(text, "{part}").expect("a string takes what it is given");
     line(rounds(summary).to_string());
     line(phases(summary).to_string());
+    line(proofs(summary));
     if summary.incidents().next().is_some() {
         line(incidents(summary).to_string());
     }
@@ -82,18 +84,37 @@ fn rounds(summary: &Summary) -> Table {
 }
 
 fn phases(summary: &Summary) -> Table {
-    let mut table = table(&["phase (mean of a round)", "answers", "sent/client", "recv/client", "clients", "server"]);
+    let mut table =
+        table(&["phase (mean of a round)", "answers", "sent/client", "recv/client", "one client", "clients", "server"]);
     for means in summary.phases() {
         table.add_row([
             means.phase.name().to_owned(),
             format!("{:.1}", means.answers),
             format!("{:.2} kB", means.sent / 1e3),
             format!("{:.2} kB", means.received / 1e3),
+            format!("{:.1} ms", means.client_ms),
             format!("{:.0} ms", means.clients_ms),
             format!("{:.0} ms", means.coordinator_ms),
         ]);
     }
     table
+}
+
+/// What a proof of training takes, and what it is not.
+fn proofs(summary: &Summary) -> String {
+    let Some((client_ms, proof)) = summary.proof() else {
+        return "Training: nothing is proven; a client's update is what it says.".to_owned();
+    };
+    let kind = match summary.settings.training.proof {
+        TrainingProof::Transparent => "not zero-knowledge",
+        TrainingProof::ZeroKnowledge | TrainingProof::None => "zero-knowledge",
+    };
+    format!(
+        "A proof of training ({kind}): {:.1} kB, {client_ms:.0} ms to train and make it, {:.1} ms to verify, each on one core.\n\
+         What a client sends masked is not bound to its proof yet: it could prove one update and send another.",
+        proof.bytes / 1e3,
+        proof.verify_ms
+    )
 }
 
 fn incidents(summary: &Summary) -> Table {
