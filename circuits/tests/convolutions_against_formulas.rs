@@ -25,18 +25,14 @@ struct Network {
 impl Network {
     fn text(&self) -> String {
         let [height, width, channels] = self.image;
-        let mut text = format!("{height}x{width}x{channels}");
-        for part in &self.parts {
-            if part.pool > 1 {
-                text += &format!("-a{}", part.pool);
-            }
-            text += &match part.kernel {
-                None => format!("-{}", part.outputs),
-                Some((side, 0)) => format!("-{}c{side}", part.outputs),
-                Some((side, padding)) => format!("-{}c{side}p{padding}", part.outputs),
-            };
-        }
-        text
+        let part = |part: &Part| {
+            let pool = if part.pool > 1 { format!("-a{}", part.pool) } else { String::new() };
+            let (kernel, padding) =
+                part.kernel.map_or((String::new(), 0), |(side, padding)| (format!("c{side}"), padding));
+            let padding = if padding > 0 { format!("p{padding}") } else { String::new() };
+            format!("{pool}-{}{kernel}{padding}", part.outputs)
+        };
+        format!("{height}x{width}x{channels}{}", self.parts.iter().map(part).collect::<String>())
     }
 }
 

@@ -76,7 +76,7 @@ impl StatementFile {
     const MAX_PARAMETERS: usize = 1 << 24;
     const MAX_ROWS: usize = 1 << 22;
     const MAX_LAYER_STEPS: usize = 1 << 18;
-    const MAX_PRODUCTS: usize = 1 << 30;
+    const MAX_PRODUCTS: usize = 1 << 28;
     const MAX_EXAMPLES: usize = 1 << 22;
     const MAX_DATA_BYTES: usize = 1 << 26;
 
@@ -194,7 +194,11 @@ mod tests {
     fn sizes_that_would_fill_the_memory_are_refused_by_name() {
         let refused = |shape: &str, batch, steps| {
             let model = Network { shape: shape.parse().unwrap(), ..file().model };
-            let file = StatementFile { model, training: Steps { batch, steps, rate_shift: 1 }, ..file() };
+            let file = StatementFile {
+                model,
+                training: Steps { batch, loss: Loss::SquaredError, steps, rate_shift: 1 },
+                ..file()
+            };
             match file.check() {
                 Err(FileError::OutOfRange { field, .. }) => field,
                 other => panic!("{other:?}"),
@@ -206,6 +210,8 @@ mod tests {
         assert_eq!(refused("1-1-1-1-1-1-1-1-1", 1, 1 << 16), "steps × layers");
         assert_eq!(refused("1000-1000", 1, 1000), "steps × parameters");
         assert_eq!(refused("2-2", 0, 1), "steps × batch");
+        assert_eq!(refused("2048x2048x1-1c16-2", 1, 1), "the products of an example for one channel");
+        assert_eq!(refused("256x256x1-4c1-2", 1 << 10, 1), "steps × batch × values of the layers");
     }
 
     proptest! {
@@ -221,6 +227,7 @@ mod tests {
             log_batch in 0u32..14,
             steps in prop_oneof![4 => 1usize..100, 1 => any::<usize>()],
             rate_shift in prop_oneof![4 => -4i32..24, 1 => any::<i32>()],
+            loss in prop_oneof![Just(Loss::SquaredError), Just(Loss::CrossEntropy)],
             clip in proptest::option::of((prop_oneof![4 => 1u64..1 << 20, 1 => any::<u64>()], 0u32..30)),
         ) {
             let [weight_bits, weight_fraction, activation_bits, activation_fraction] = widths_of_integers;
@@ -228,7 +235,7 @@ mod tests {
             let widths: Vec<usize> = [2].into_iter().chain(widths).chain([2]).collect();
             let file = StatementFile {
                 model: Network { shape: Shape::new(&widths).unwrap(), format },
-                training: Steps { batch: 1 << log_batch, steps, rate_shift },
+                training: Steps { batch: 1 << log_batch, loss, steps, rate_shift },
                 clip: clip.map(|(bound, dropped_bits)| Clipping { bound, dropped_bits }),
                 ..file()
             };

@@ -22,7 +22,6 @@ pub struct ModelSecret {
 
 /// The model that training starts from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "a handful of them exist at a time")]
 pub enum StartModel {
     /// Known to everybody.
     Public(Weights),

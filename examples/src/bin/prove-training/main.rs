@@ -131,7 +131,7 @@ fn prove(settings: &Settings, folder: &Path, arguments: &Arguments) -> Result<Ou
 
     let mut sgd = Sgd::new(statement.plan().clone(), Integers);
     let test_examples = borrow(&test)?;
-    let before = sgd.accuracy(statement.start(), test_examples).map_err(Failure::other)?;
+    let before = sgd.accuracy(published.start.weights(), test_examples).map_err(Failure::other)?;
     let after = sgd.accuracy(&trained.weights, test_examples).map_err(Failure::other)?;
     let full = f64::from(Clip::SCALE_BITS).exp2();
     let dropped = statement.clip().map_or(0, Clip::dropped_bits);
