@@ -3,7 +3,8 @@
 //! ```text
 //! forward   Z = A·W          A' = relu(round_f(Z))    the last layer has no relu
 //! loss      E = A_L − Y      half the squared error, averaged over the batch
-//!           E = softmax(A_L) − Y                      or the cross-entropy
+//!           E = softmax(A_L) − Y                      or the cross-entropy, zero where a saturated output
+//!                                                     would be pushed further out
 //! backward  dW = Aᵀ·E        E' = round_f(E·Wᵀ), zero where the ReLU was off
 //! update    W' = W − round_s(dW)
 //! message   x = trunc₀(c·(W_T − W_0) / 2^g),  ‖x‖² ≤ C²

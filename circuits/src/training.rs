@@ -44,7 +44,7 @@
 //! | `value = in_range·low + top`: the rounded value, or the nearest bound | sumcheck |
 //! | `on = value·inverse`, `(1 − on)·value = 0`: a ReLU is on where its value is not zero | sumcheck |
 //! | errors are what was rounded on the way back, once for each square that is averaged, times `on` | sumcheck |
-//! | behind the last layer, errors are outputs minus targets, or `p` minus targets | linear |
+//! | behind the last layer, errors are outputs minus targets; or `p` minus targets, zero where a saturated output would be pushed further out | linear; sumcheck |
 //! | `d = m − output`, one of `first` is one, `first·d = 0`: `m` is the greatest output | look-up of `d`, linear, sumcheck |
 //! | `e = round(2^16·exp(−d/2^f))`, `2^(f+1)·e + S = 2·S·p + r`, `S = Σ e` over the classes, `r + slack + 1 = 2·S` | look-ups, sumcheck, linear |
 //! | `dW = 2^s·change + remainder − 2^(s−1)`, and a step's weights are the start minus all earlier changes | Thaler's sumcheck; linear |

@@ -123,6 +123,8 @@ struct Trace {
     source: Grid,
     averaged: Grid,
     one: i128,
+    /// Before it is saturated.
+    whole: Grid,
     output: Grid,
 }
 
@@ -140,7 +142,7 @@ fn forward(filters: &[Filter], example: Grid, q: FixedPoint) -> Vec<Trace> {
         let one = 1i128 << fraction;
         let p = filter.padding();
         let side = |i: usize| averaged.sides[i] + 2 * p as usize - filter.sides[i] + 1;
-        let output = Grid::make([side(0), side(1), filter.part.outputs], |oy, ox, j| {
+        let whole = Grid::make([side(0), side(1), filter.part.outputs], |oy, ox, j| {
             let mut z = one * filter.values[filter.bias(j)];
             for (ky, kx) in filter.taps() {
                 for c in 0..channels {
@@ -148,18 +150,21 @@ fn forward(filters: &[Filter], example: Grid, q: FixedPoint) -> Vec<Trace> {
                     z += pixel * filter.values[filter.index(ky, kx, c, j)];
                 }
             }
-            let value = rounded(z, fraction + q.weight_fraction - q.activation_fraction);
+            rounded(z, fraction + q.weight_fraction - q.activation_fraction)
+        });
+        let value = |&value: &i128| {
             let value = saturated(value, q.activation_bits);
             if l + 1 == filters.len() { value } else { value.max(0) }
-        });
-        traces.push(Trace { source, averaged, one, output: output.clone() });
+        };
+        let output = Grid { sides: whole.sides, values: whole.values.iter().map(value).collect() };
+        traces.push(Trace { source, averaged, one, whole, output: output.clone() });
         source = output;
     }
     traces
 }
 
 /// The derivative of the loss by the outputs.
-fn loss_error(outputs: &[i128], label: usize, loss: Loss, q: FixedPoint) -> Vec<i128> {
+fn loss_error(whole: &[i128], outputs: &[i128], label: usize, loss: Loss, q: FixedPoint) -> Vec<i128> {
     let one = 1i128 << q.activation_fraction;
     let target = |j: usize| if j == label { one } else { 0 };
     match loss {
@@ -170,7 +175,10 @@ fn loss_error(outputs: &[i128], label: usize, loss: Loss, q: FixedPoint) -> Vec<
             let e = |a: i128| (((a - greatest) as f64 / one as f64).exp() * 65_536.0).round() as i128;
             let sum: i128 = outputs.iter().map(|&a| e(a)).sum();
             let probability = |a: i128| (2 * one * e(a) + sum).div_euclid(2 * sum);
-            outputs.iter().enumerate().map(|(j, &a)| probability(a) - target(j)).collect()
+            // A saturated output is not pushed further out.
+            let outward = |j: usize| if j == label { whole[j] > outputs[j] } else { whole[j] < outputs[j] };
+            let error = |(j, &a): (usize, &i128)| if outward(j) { 0 } else { probability(a) - target(j) };
+            outputs.iter().enumerate().map(error).collect()
         }
     }
 }
@@ -178,7 +186,7 @@ fn loss_error(outputs: &[i128], label: usize, loss: Loss, q: FixedPoint) -> Vec<
 /// Adds one example's gradient, and goes back layer by layer.
 fn backward(filters: &[Filter], traces: &[Trace], mut error: Grid, gradients: &mut [Vec<i128>], q: FixedPoint) {
     for (l, filter) in filters.iter().enumerate().rev() {
-        let Trace { source, averaged, one, output } = &traces[l];
+        let Trace { source, averaged, one, output, .. } = &traces[l];
         let (p, channels) = (filter.padding(), averaged.sides[2]);
         for oy in 0..output.sides[0] {
             for ox in 0..output.sides[1] {
@@ -221,8 +229,8 @@ fn step(filters: &mut [Filter], batch: &[(Grid, usize)], loss: Loss, q: FixedPoi
     let mut gradients: Vec<Vec<i128>> = filters.iter().map(|filter| vec![0; filter.values.len()]).collect();
     for (example, label) in batch {
         let traces = forward(filters, example.clone(), q);
-        let output = &traces.last().unwrap().output;
-        let error = Grid { sides: output.sides, values: loss_error(&output.values, *label, loss, q) };
+        let Trace { whole, output, .. } = traces.last().unwrap();
+        let error = Grid { sides: output.sides, values: loss_error(&whole.values, &output.values, *label, loss, q) };
         backward(filters, &traces, error, &mut gradients, q);
     }
     for (l, (filter, gradient)) in filters.iter_mut().zip(&gradients).enumerate() {

@@ -260,13 +260,27 @@ impl<P: Products> Sgd<P> {
         let FixedPoint { activation_bits, activation_fraction, .. } = self.plan.format();
         let classes = self.plan.shape().outputs();
         self.errors.clone_from(&self.values[self.plan.shape().depth() - 1]);
-        for (outputs, &row) in self.errors.chunks_exact_mut(classes).zip(batch) {
+        let layers: Vec<Layer> = self.plan.shape().layers().collect();
+        // The sums are still those of the last layer.
+        let shift = self.plan.forward_shift(layers[layers.len() - 1]);
+        let rows = self.errors.chunks_exact_mut(classes).zip(self.sums.chunks_exact(classes));
+        for ((outputs, sums), &row) in rows.zip(batch) {
+            let label = usize::from(examples.labels[row as usize]);
             if let Some(softmax) = &self.softmax {
                 softmax.apply(outputs);
             }
-            outputs[usize::from(examples.labels[row as usize])] -= 1 << activation_fraction;
+            outputs[label] -= 1 << activation_fraction;
+            if self.softmax.is_some() {
+                // The loss does not change with what was saturated, and nothing else would stop the weights behind it.
+                for (class, (error, &sum)) in outputs.iter_mut().zip(sums).enumerate() {
+                    let rounded = round(sum, shift);
+                    let saturated = i64::from(saturate(rounded, activation_bits));
+                    if if class == label { rounded > saturated } else { rounded < saturated } {
+                        *error = 0;
+                    }
+                }
+            }
         }
-        let layers: Vec<Layer> = self.plan.shape().layers().collect();
         for &layer in layers.iter().rev() {
             let rows = batch.len() * layer.output().positions();
             let errors = Matrix::new(&self.errors, rows, layer.outputs);

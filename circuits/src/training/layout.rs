@@ -120,6 +120,8 @@ pub(super) struct SoftmaxColumns {
     pub(super) first: Column,
     /// `m`, one a row.
     pub(super) greatest: Column,
+    /// What goes back: `p` minus the target, zero where a saturated output would be pushed further out.
+    pub(super) error: Column,
 }
 
 /// The examples that the schedule uses, each once: inputs, and targets as one-hot rows.
@@ -366,11 +368,11 @@ impl Layout {
             }
         }
         if let Some(softmax) = &mut self.softmax {
+            [&mut softmax.greatest, &mut softmax.error].into_iter().for_each(&mut *f);
             for limbs in [&mut softmax.probability, &mut softmax.remainder, &mut softmax.slack] {
                 visit_limbs(limbs, f);
             }
-            let columns =
-                [&mut softmax.difference, &mut softmax.exponential, &mut softmax.first, &mut softmax.greatest];
+            let columns = [&mut softmax.difference, &mut softmax.exponential, &mut softmax.first];
             columns.into_iter().for_each(&mut *f);
         }
         f(&mut self.data.inputs);
@@ -455,8 +457,8 @@ fn softmax_columns(plan: &TrainingPlan, output_bits: usize, place: &mut Allocato
     let mut limbs = |bits| place.limbs(bits, len, alignment);
     let (probability, remainder, slack) = (limbs(plan.format().activation_fraction + 1), limbs(bits), limbs(bits));
     let first = place.range(1, len, alignment);
-    let greatest = place.free(rows, plan.batch());
-    SoftmaxColumns { table, difference, exponential, probability, remainder, slack, first, greatest }
+    let (greatest, error) = (place.free(rows, plan.batch()), place.free(len, alignment));
+    SoftmaxColumns { table, difference, exponential, probability, remainder, slack, first, greatest, error }
 }
 
 /// The clip's columns for `parameters` entries, padded ones included.

@@ -92,7 +92,7 @@ fn errors(relation: &Relation, columns: &LayerColumns, vector: &[Base]) -> Vec<B
         for (class, (error, &target)) in errors.iter_mut().zip(targets).enumerate() {
             let entry = row * width + class;
             *error = match &relation.layout.softmax {
-                Some(softmax) if class < classes => number(vector, &softmax.probability, entry) - one * target,
+                Some(softmax) if class < classes => vector[softmax.error.offset + entry],
                 Some(_) => Base::ZERO,
                 None => vector[columns.forward.value.offset + entry] - offset - one * target,
             };

@@ -360,3 +360,27 @@ fn honest_networks_of_every_kind_pass() {
         }
     }
 }
+
+#[test]
+fn saturated_outputs_are_not_pushed_further_out() {
+    // Start weights near their ends saturate outputs on both sides, labels among them.
+    for start in [1_999_999, 792_319, 3_999_983] {
+        let spec = Spec { shape: "6-5", batch: 4, steps: 3, loss: Loss::CrossEntropy, start, ..Spec::default() };
+        let mut case = spec.case();
+        let wide: Vec<i32> = case.start.values().iter().map(|&w| (w * 4).clamp(-(1 << 23), (1 << 23) - 1)).collect();
+        case.start = Weights::new(case.plan.shape(), wide, case.plan.format()).unwrap();
+        case.relation.models = case.start.clone().into();
+        let vector =
+            Witness::new(&case.relation, &case.start, case.examples(), &case.schedule, Integers).unwrap().vector;
+        let columns = case.relation.layout.softmax.as_ref().unwrap();
+        let rounding = &case.relation.layout.layers[0].forward.rounding;
+        let (mut stopped, mut kept) = (0, 0);
+        for i in (0..columns.error.len).filter(|i| i % 8 < 5) {
+            if vector[rounding.in_range.offset + i] == Base::ZERO {
+                *(if vector[columns.error.offset + i] == Base::ZERO { &mut stopped } else { &mut kept }) += 1;
+            }
+        }
+        assert!(stopped > 0 && kept > 0, "{start}: {stopped} stopped, {kept} kept");
+        assert_eq!(case.check(&vector), Ok(()), "{start}");
+    }
+}

@@ -118,12 +118,14 @@ impl Scribe<'_> {
     fn softmax(&mut self, columns: &SoftmaxColumns, last: &LayerColumns) {
         let (batch, classes, width) = (self.relation.plan.batch(), last.layer.outputs, 1 << last.output_bits);
         let offset = last.forward.rounding.offset as i64;
+        let one = 1 << self.relation.plan.format().activation_fraction;
         let mut outputs = Vec::with_capacity(classes);
         for row in self.step * batch..(self.step + 1) * batch {
             let values = &self.vector[last.forward.value.offset + row * width..][..classes];
             outputs.clear();
             outputs.extend(values.iter().map(|value| (value.as_canonical_u64() as i64 - offset) as i32));
             let SoftmaxRow { greatest, first, sum } = columns.table.row(&outputs);
+            let targets = self.relation.layout.data.targets.offset + self.relation.gather[row] as usize * width;
             // The greatest may be negative.
             self.vector[columns.greatest.offset + row] = from_signed(greatest);
             for column in 0..width {
@@ -138,6 +140,13 @@ impl Scribe<'_> {
                 self.limbs(&columns.remainder, i, remainder);
                 self.limbs(&columns.slack, i, 2 * sum - 1 - remainder);
                 self.write(columns.first, i, u64::from(column == first));
+                let zero = |column: Column| self.vector[column.offset + i] == Base::ZERO;
+                let (saturated, below) = (zero(last.forward.rounding.in_range), zero(last.forward.rounding.top));
+                let label = self.vector[targets + column] == Base::ONE;
+                // A saturated output's error is kept where it points back into the range.
+                let kept = !saturated || label == below;
+                let error = probability as i64 - if label { one } else { 0 };
+                self.vector[columns.error.offset + i] = if kept { from_signed(error) } else { Base::ZERO };
             }
         }
     }
