@@ -15,7 +15,11 @@ use crate::{Error, Hash};
 /// A network's parameters in fixed point, and what they stand for as candle tensors.
 ///
 /// Candle's `VarMap` is a hash map, whose order changes from run to run, so the order is the [`Shape`]'s. Layer `l` is
-/// `layer{l}.weight` (outputs × inputs) and `layer{l}.bias` (outputs), as `candle_nn::linear` names them.
+/// `layer{l}.weight` and `layer{l}.bias` (outputs), as `candle_nn::linear` and `conv2d` name them. The weight of a
+/// convolution is outputs × channels × rows × columns of the kernel, as candle and PyTorch have it; that of a dense layer
+/// is outputs × inputs. The inputs of a dense layer behind an image are in the order (row, column, channel): flatten an
+/// image of candle's order, (channel, row, column), only after `permute((0, 2, 3, 1))`. A layer whose kernel covers its
+/// whole image without padding is dense, however it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Model {
     weights: Weights,
@@ -61,15 +65,24 @@ impl Model {
     }
 
     /// SHA-256 over the shape, the widths and every parameter.
+    ///
+    /// A multilayer perceptron is its layers' widths: version 1. Any other network is the text that it is written as: version 2.
     pub fn hash(&self) -> Hash {
         let mut hash = Sha256::new();
-        hash.update(b"cipher-nexus model v1");
         let shape = self.weights.shape();
-        hash.update((shape.depth() as u64).to_le_bytes());
-        for layer in shape.layers() {
-            hash.update((layer.inputs as u64).to_le_bytes());
+        let widths: Vec<usize> = shape.layers().map(|layer| layer.inputs).chain([shape.outputs()]).collect();
+        if Shape::new(&widths).as_ref() == Ok(shape) {
+            hash.update(b"cipher-nexus model v1");
+            hash.update((shape.depth() as u64).to_le_bytes());
+            for width in widths {
+                hash.update((width as u64).to_le_bytes());
+            }
+        } else {
+            let text = shape.to_string();
+            hash.update(b"cipher-nexus model v2");
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text);
         }
-        hash.update((shape.outputs() as u64).to_le_bytes());
         let FixedPoint { weight_bits, weight_fraction, activation_bits, activation_fraction } = self.format;
         for width in [weight_bits, weight_fraction, activation_bits, activation_fraction] {
             hash.update(width.to_le_bytes());
@@ -129,7 +142,14 @@ impl Model {
             let reals = dequantise(self.weights.layer(layer), self.format);
             let block = Tensor::from_vec(reals, (layer.rows(), layer.outputs), &Device::Cpu)?;
             let [weight, bias] = names(layer);
-            tensors.insert(weight, block.narrow(0, 0, layer.inputs)?.t()?.contiguous()?);
+            let inputs = block.narrow(0, 0, layer.inputs)?;
+            let exported = if is_dense(layer) {
+                inputs.t()?
+            } else {
+                let [height, width] = layer.kernel;
+                inputs.reshape((height, width, layer.image().channels, layer.outputs))?.permute((3, 2, 0, 1))?
+            };
+            tensors.insert(weight, exported.contiguous()?);
             tensors.insert(bias, block.get(layer.inputs)?.contiguous()?);
         }
         Ok(tensors)
@@ -144,9 +164,15 @@ impl Model {
         let mut reals = Vec::with_capacity(shape.parameters());
         for layer in shape.layers() {
             let [weight, bias] = names(layer);
-            let weight = expect(tensors, &weight, &[layer.outputs, layer.inputs])?;
+            let weight = if is_dense(layer) {
+                expect(tensors, &weight, &[layer.outputs, layer.inputs])?.t()?
+            } else {
+                let [height, width] = layer.kernel;
+                let dimensions = [layer.outputs, layer.image().channels, height, width];
+                expect(tensors, &weight, &dimensions)?.permute((2, 3, 1, 0))?
+            };
             let bias = expect(tensors, &bias, &[layer.outputs])?;
-            reals.extend(weight.t()?.contiguous()?.flatten_all()?.to_vec1::<f64>()?);
+            reals.extend(weight.contiguous()?.flatten_all()?.to_vec1::<f64>()?);
             reals.extend(bias.to_vec1::<f64>()?);
         }
         let expected = 2 * shape.depth();
@@ -193,6 +219,12 @@ fn names(layer: Layer) -> [String; 2] {
     [format!("layer{}.weight", layer.index), format!("layer{}.bias", layer.index)]
 }
 
+/// Whether a layer sees its whole image at once.
+fn is_dense(layer: Layer) -> bool {
+    let image = layer.image();
+    layer.kernel == [image.height, image.width] && layer.padding == 0
+}
+
 fn expect(tensors: &HashMap<String, Tensor>, name: &str, dimensions: &[usize]) -> Result<Tensor, Error> {
     let wanted = || format!("{name} of {dimensions:?}");
     let Some(tensor) = tensors.get(name) else {
@@ -219,15 +251,17 @@ mod tests {
 
     #[test]
     fn a_model_survives_bytes_tensors_and_files() {
-        let model = model("5-4-3", 1);
-        let shape = model.weights().shape();
-        assert_eq!(Model::from_bytes(shape, FixedPoint::V1, &model.bytes()).unwrap(), model);
-        let tensors = model.to_tensors().unwrap().into_iter().collect();
-        assert_eq!(Model::from_tensors(shape, FixedPoint::V1, &tensors).unwrap(), model);
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("model.safetensors");
-        model.save(&path).unwrap();
-        assert_eq!(Model::load(&path, shape, FixedPoint::V1).unwrap(), model);
+        for text in ["5-4-3", "5x4x2-3c3p1-a2-2c2-3", "3x5x2-4c3-3", "1x1x2-4c3p1-2c2p1-a2-3", "4x4x1-6-3"] {
+            let model = model(text, 1);
+            let shape = model.weights().shape();
+            assert_eq!(Model::from_bytes(shape, FixedPoint::V1, &model.bytes()).unwrap(), model);
+            let tensors = model.to_tensors().unwrap().into_iter().collect();
+            assert_eq!(Model::from_tensors(shape, FixedPoint::V1, &tensors).unwrap(), model);
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("model.safetensors");
+            model.save(&path).unwrap();
+            assert_eq!(Model::load(&path, shape, FixedPoint::V1).unwrap(), model);
+        }
     }
 
     #[test]
@@ -240,6 +274,54 @@ mod tests {
         let reals = dequantise(model.weights().values(), FixedPoint::V1);
         let by_hand = |j: usize| reals[j] + 0.5 * reals[2 + j] + 0.25 * reals[4 + j] + reals[6 + j];
         assert_eq!(out.to_vec2::<f64>().unwrap(), [[by_hand(0), by_hand(1)]]);
+    }
+
+    #[test]
+    fn convolutions_are_exported_as_candle_has_them() {
+        let model = model("4x3x2-5c2p1-a2-3", 7);
+        let tensors: HashMap<_, _> = model.to_tensors().unwrap().into_iter().collect();
+        assert_eq!(tensors["layer0.weight"].dims(), [5, 2, 2, 2]);
+        assert_eq!(tensors["layer1.weight"].dims(), [3, 2 * 2 * 5]);
+        let builder = VarBuilder::from_tensors(tensors, DType::F64, &Device::Cpu);
+        let padded = candle_nn::Conv2dConfig { padding: 1, ..candle_nn::Conv2dConfig::default() };
+        let convolution = candle_nn::conv2d(2, 5, 2, padded, builder.pp("layer0")).unwrap();
+        // Pixels (row, column, channel) of ours, made (channel, row, column) for candle.
+        let pixels: Vec<f64> = (0..24).map(|i| f64::from(i * i % 17) / 4.0).collect();
+        let image = Tensor::from_vec(pixels.clone(), (1, 4, 3, 2), &Device::Cpu).unwrap();
+        let out = convolution.forward(&image.permute((0, 3, 1, 2)).unwrap().contiguous().unwrap()).unwrap();
+        let out = out.permute((0, 2, 3, 1)).unwrap().get(0).unwrap().to_vec3::<f64>().unwrap();
+        let reals = dequantise(model.weights().values(), FixedPoint::V1);
+        for (row, line) in out.iter().enumerate() {
+            for (column, pixel) in line.iter().enumerate() {
+                for (output, &got) in pixel.iter().enumerate() {
+                    let mut sum = reals[8 * 5 + output];
+                    for (tap, (down, right)) in [(0, 0), (0, 1), (1, 0), (1, 1)].into_iter().enumerate() {
+                        let (y, x) = ((row + down).wrapping_sub(1), (column + right).wrapping_sub(1));
+                        for channel in 0..2 {
+                            if y < 4 && x < 3 {
+                                sum += pixels[(y * 3 + x) * 2 + channel] * reals[(tap * 2 + channel) * 5 + output];
+                            }
+                        }
+                    }
+                    assert!((got - sum).abs() < 1e-9, "({row}, {column}, {output}): {got} against {sum}");
+                }
+            }
+        }
+        assert_eq!((out.len(), out[0].len()), (5, 4));
+    }
+
+    #[test]
+    fn a_convolution_of_other_sides_is_refused_by_name() {
+        let good: HashMap<_, _> = model("4x3x2-5c2p1-a2-3", 8).to_tensors().unwrap().into_iter().collect();
+        let load = |shape: &str| Model::from_tensors(&shape.parse().unwrap(), FixedPoint::V1, &good);
+        assert!(load("4x3x2-5c2p1-a2-3").is_ok());
+        let error = load("4x3x2-5c3p1-a2-3").unwrap_err().to_string();
+        assert!(error.contains("layer0.weight of [5, 2, 3, 3]") && error.contains("[5, 2, 2, 2]"), "{error}");
+        // As many numbers, laid out otherwise.
+        let mut flat = good.clone();
+        flat.insert("layer0.weight".to_owned(), good["layer0.weight"].reshape((5, 8)).unwrap());
+        let error = Model::from_tensors(&"4x3x2-5c2p1-a2-3".parse().unwrap(), FixedPoint::V1, &flat).unwrap_err();
+        assert!(error.to_string().contains("layer0.weight of [5, 2, 2, 2]"), "{error}");
     }
 
     #[test]
@@ -292,6 +374,36 @@ mod tests {
         let other = FixedPoint { activation_fraction: 11, ..FixedPoint::V1 };
         let weights = Weights::new(base.weights().shape(), values, other).unwrap();
         assert_ne!(Model::new(weights, other).hash(), base.hash());
+    }
+
+    #[test]
+    fn the_hash_tells_networks_of_the_same_widths_apart() {
+        // Nine inputs, eighteen, three outputs each; the last two even have the same parameters.
+        let texts = ["9-18-3", "3x3x1-2c3p1-3", "5x5x1-2c3-3", "3x3x1-18-3", "1x9x1-18-3"];
+        let values = |text: &str| vec![1; text.parse::<Shape>().unwrap().parameters()];
+        let hash = |text: &str| {
+            let weights = Weights::new(&text.parse().unwrap(), values(text), FixedPoint::V1).unwrap();
+            Model::new(weights, FixedPoint::V1).hash()
+        };
+        let hashes: std::collections::BTreeSet<_> = texts.into_iter().map(hash).collect();
+        assert_eq!(hashes.len(), texts.len());
+        assert_eq!(hash("1x1x9-18c1-3"), hash("9-18-3"), "one network, however it is written");
+    }
+
+    #[test]
+    fn the_hash_is_pinned() {
+        // Recorded runs name their models by it.
+        let digest = |parts: &[&[u8]]| Hash(Sha256::digest(parts.concat()).into());
+        let format: Vec<u8> = [24u32, 20, 16, 12].iter().flat_map(|width| width.to_le_bytes()).collect();
+        let number = |number: u64| number.to_le_bytes();
+        let perceptron = model("2-3", 6);
+        let widths = [number(1), number(2), number(3)].concat();
+        let expected = digest(&[b"cipher-nexus model v1", &widths, &format, &perceptron.bytes()]);
+        assert_eq!(perceptron.hash(), expected);
+        let convolution = model("4x4x1-2c3-a2-3", 6);
+        let text = b"4x4x1-2c3-a2-3";
+        let expected = digest(&[b"cipher-nexus model v2", &number(14), text, &format, &convolution.bytes()]);
+        assert_eq!(convolution.hash(), expected);
     }
 
     #[test]
