@@ -16,7 +16,7 @@ use crate::{Error, Hash};
 ///
 /// Candle's `VarMap` is a hash map, whose order changes from run to run, so the order is the [`Shape`]'s. Layer `l` is
 /// `layer{l}.weight` and `layer{l}.bias` (outputs), as `candle_nn::linear` and `conv2d` name them. The weight of a
-/// convolution is outputs × channels × rows × columns of the kernel, as candle and PyTorch have it; that of a dense layer
+/// convolution is outputs × channels × rows × columns of the kernel, as candle and `PyTorch` have it; that of a dense layer
 /// is outputs × inputs. The inputs of a dense layer behind an image are in the order (row, column, channel): flatten an
 /// image of candle's order, (channel, row, column), only after `permute((0, 2, 3, 1))`. A layer whose kernel covers its
 /// whole image without padding is dense, however it was written.
