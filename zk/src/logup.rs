@@ -442,15 +442,23 @@ mod tests {
     use super::*;
     use crate::argument::{Argument, ideal};
 
-    /// Two tables and three look-ups in 64 entries.
+    /// Three tables and four look-ups in 64 entries.
     struct Toy(Lookups);
+
+    /// The function that is looked up.
+    const VALUES: [u32; 4] = [16, 9, 5, 3];
 
     impl Toy {
         fn new() -> Self {
-            let tables = vec![(Table::Range { bits: 3 }, 32), (Table::Saturation { bits: 2, middle: 1, top: 7 }, 40)];
+            let tables = vec![
+                (Table::Range { bits: 3 }, 32),
+                (Table::Saturation { bits: 2, middle: 1, top: 7 }, 40),
+                (Table::Function { values: VALUES.into() }, 44),
+            ];
             let range = |start, rows| Lookup { table: 0, columns: vec![start], rows };
             let saturation = Lookup { table: 1, columns: vec![20, 48, 52], rows: 4 };
-            Self(Lookups::new(6, tables, vec![range(0, 9), range(11, 5), saturation]))
+            let function = Lookup { table: 2, columns: vec![24, 28], rows: 3 };
+            Self(Lookups::new(6, tables, vec![range(0, 9), range(11, 5), saturation, function]))
         }
 
         fn vector() -> Vec<Base> {
@@ -462,6 +470,10 @@ mod tests {
                 vector[20 + row] = Base::from_u64(h);
                 vector[48 + row] = Base::from_bool(h == 1);
                 vector[52 + row] = Base::from_u64(if h > 1 { 7 } else { 0 });
+            }
+            for (row, x) in [0, 2, 0].into_iter().enumerate() {
+                vector[24 + row] = Base::from_u64(x);
+                vector[28 + row] = Base::from_u32(VALUES[x as usize]);
             }
             Self::new().0.count(&mut vector).unwrap();
             vector
@@ -488,8 +500,8 @@ mod tests {
     #[test]
     fn honest_look_ups_are_accepted_transparent_and_masked() {
         let vector = Toy::vector();
-        let counts: Vec<u64> = vector[32..44].iter().map(PrimeField64::as_canonical_u64).collect();
-        assert_eq!(counts, [3, 2, 2, 1, 2, 1, 1, 2, 1, 1, 1, 1]);
+        let counts: Vec<u64> = vector[32..48].iter().map(PrimeField64::as_canonical_u64).collect();
+        assert_eq!(counts, [3, 2, 2, 1, 2, 1, 1, 2, 1, 1, 1, 1, 2, 0, 1, 0]);
         for masked in [false, true] {
             ideal::run(&Toy::new(), &vector, masked, |_| ()).unwrap();
         }
@@ -497,7 +509,7 @@ mod tests {
 
     #[test]
     fn every_entry_that_is_changed_is_noticed() {
-        let looked_up: Vec<usize> = (0..9).chain(11..16).chain(20..24).chain(32..44).chain(48..56).collect();
+        let looked_up: Vec<usize> = (0..9).chain(11..16).chain(20..27).chain(28..31).chain(32..56).collect();
         for masked in [false, true] {
             for &entry in &looked_up {
                 let mut vector = Toy::vector();
@@ -507,6 +519,47 @@ mod tests {
             let mut free = Toy::vector();
             free[10] += Base::ONE;
             ideal::run(&Toy::new(), &free, masked, |_| ()).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_function_has_one_value_at_each_index_and_none_beyond_its_table() {
+        let set = |row: usize, x: u64, y: u64| {
+            let mut vector = Toy::vector();
+            vector[24 + row] = Base::from_u64(x);
+            vector[28 + row] = Base::from_u64(y);
+            let counted = Toy::new().0.count(&mut vector);
+            (vector, counted)
+        };
+        for masked in [false, true] {
+            let run = |vector: &[Base]| ideal::run(&Toy::new(), vector, masked, |_| ());
+            for x in 0..4 {
+                for y in [0, 1, 3, 5, 9, 16, 17] {
+                    let (vector, counted) = set(1, x, y);
+                    assert_eq!(counted, Ok(()), "only indices are counted");
+                    let right = y == VALUES[x as usize].into();
+                    assert_eq!(run(&vector), if right { Ok(()) } else { Err(SUM) }, "{y} at {x}");
+                }
+            }
+            // Beyond the table, p − 1 included, whatever is counted.
+            for (x, y) in [(4, 16), (4, 0), (4, 3), (PrimeField64::as_canonical_u64(&-Base::ONE), 23)] {
+                let (mut vector, counted) = set(1, x, y);
+                assert_eq!(counted, Err(ZkError::NotInTable { entry: 25, value: x, rows: 4 }));
+                assert_eq!(run(&vector), Err(SUM), "{y} at {x}");
+                for multiplicity in 32..48 {
+                    vector[multiplicity] += Base::ONE;
+                    assert_eq!(run(&vector), Err(SUM), "{y} at {x}, counted as {multiplicity}");
+                    vector[multiplicity] -= Base::ONE;
+                }
+            }
+            // Two rows' values change places: each column holds what it held.
+            let mut vector = Toy::vector();
+            vector.swap(28, 29);
+            assert_eq!(run(&vector), Err(SUM));
+            // An index of the function in another table's place, and its value as an index.
+            let mut vector = Toy::vector();
+            vector.swap(25, 29);
+            assert_eq!(run(&vector), Err(SUM));
         }
     }
 

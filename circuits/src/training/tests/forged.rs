@@ -4,8 +4,9 @@
 use nexus_zk::ligero::LigeroError;
 use nexus_zk::{Base, ZkError, argument};
 
+use super::softmax::out_of_tables;
 use super::wires::{mixed, rescale, shifted_rounding, swapped_steps, wrapped_norm};
-use super::{Case, Proof, Relation, Spec, Statement, TransparentProof, blind, relation, rng};
+use super::{Case, Loss, NARROW, Proof, Relation, Spec, Statement, TransparentProof, blind, relation, rng};
 use crate::reference::Clip;
 use crate::training::{DataCommitment, DataSecret, TrainingError};
 
@@ -116,6 +117,29 @@ fn numbers_out_of_their_ranges_are_rejected() {
         ("too great a scale", scaled),
     ] {
         assert_eq!(forge(&case, &blind(&case.relation), &vector), [CLAIMS, PADS].map(Err), "{what}");
+    }
+}
+
+/// A convolutional network that learns by its cross-entropy; three steps.
+pub(super) fn network() -> Spec {
+    let (loss, format) = (Loss::CrossEntropy, NARROW);
+    Spec { shape: "4x3x1-3c2p1-a2-2c2-3", loss, format, steps: 3, ..Spec::default() }
+}
+
+#[test]
+fn a_run_of_an_image_of_other_sides_is_rejected() {
+    let case = network().case();
+    assert_eq!(forge(&case, &case.relation, &case.witness.vector), [Ok(()), Ok(())]);
+    let other = Spec { shape: "3x4x1-3c2p1-a2-2c2-3", ..network() }.case();
+    assert_eq!(format!("{:?}", case.relation.layout.lookups), format!("{:?}", other.relation.layout.lookups));
+    assert_eq!(forge(&case, &other.relation, &other.witness.vector), [CLAIMS, PADS].map(Err));
+}
+
+#[test]
+fn a_softmax_that_is_not_looked_up_is_rejected() {
+    let (case, runs) = out_of_tables();
+    for vector in runs {
+        assert_eq!(forge(&case, &blind(&case.relation), &vector), [CLAIMS, PADS].map(Err));
     }
 }
 

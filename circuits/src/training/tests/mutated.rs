@@ -3,8 +3,8 @@
 use nexus_zk::Base;
 use p3_field::PrimeField64;
 
-use super::forged::{SESSION, registered, statement};
-use super::{Case, FixedPoint, Integers, Proof, Spec, Statement, TrainingPlan, TransparentProof, Weights, rng};
+use super::forged::{SESSION, network, registered, statement};
+use super::{Case, FixedPoint, Integers, Loss, Proof, Spec, Statement, TrainingPlan, TransparentProof, Weights, rng};
 use crate::reference::Clip;
 use crate::training::{DataCommitment, DataProof, TrainingError};
 
@@ -16,8 +16,8 @@ struct Proven {
     masked: Vec<u8>,
 }
 
-fn proven() -> Proven {
-    let case = Spec::default().case();
+fn proven(spec: Spec) -> Proven {
+    let case = spec.case();
     let (data, mut secret) = registered(&case, 3);
     let of = |round| statement(&case, Spec::default().seed, data.clone(), round);
     let (transparent, _) =
@@ -44,7 +44,7 @@ impl Proven {
 
 #[test]
 fn every_public_field_is_bound() {
-    let proven = proven();
+    let proven = proven(Spec::default());
     let Proven { case, data, .. } = &proven;
     let transparent = TransparentProof::from_bytes(&proven.transparent).unwrap();
     let masked = Proof::from_bytes(&proven.masked).unwrap();
@@ -161,8 +161,67 @@ fn reframed(bytes: &[u8], change: impl FnOnce(&mut [Vec<u8>; 3])) -> Vec<u8> {
 }
 
 #[test]
+fn every_part_of_a_network_is_bound() {
+    let Proven { case, data, transparent, masked } = proven(network());
+    let (transparent, masked) =
+        (TransparentProof::from_bytes(&transparent).unwrap(), Proof::from_bytes(&masked).unwrap());
+    let with = |text: &str, loss| {
+        let shape: crate::reference::Shape = text.parse().unwrap();
+        let Spec { batch, steps, rate, seed, .. } = network();
+        let plan = TrainingPlan::with_loss(shape.clone(), case.plan.format(), loss, batch, steps, rate).unwrap();
+        // The weights that there are, and zeros after them.
+        let mut weights = case.start.values().to_vec();
+        weights.resize(shape.parameters(), 0);
+        let start = Weights::new(&shape, weights, case.plan.format()).unwrap();
+        [0, 1].map(|round| {
+            Statement::new(plan.clone(), start.clone(), data.clone(), round, [seed; 32], case.clip).unwrap()
+        })
+    };
+    let own = network().shape;
+    let [zero, one] = with(own, Loss::CrossEntropy);
+    transparent.verify(&zero, SESSION).unwrap();
+    masked.verify(&one, SESSION).unwrap();
+    let mut digests = vec![zero.digest(), one.digest()];
+    for (what, text, loss) in [
+        ("loss", own, Loss::SquaredError),
+        ("sides", "3x4x1-3c2p1-a2-2c2-3", Loss::CrossEntropy),
+        ("other sides", "2x6x1-3c2p1-a2-2c2p1-3", Loss::CrossEntropy),
+        ("channels of the image", "2x3x2-3c2p1-a2-2c1-3", Loss::CrossEntropy),
+        ("no image", "12-3-2-3", Loss::CrossEntropy),
+        ("kernel", "4x3x1-3c3p1-a2-2c1-3", Loss::CrossEntropy),
+        ("kernel and padding", "4x3x1-3c3p2-a2-2c2-3", Loss::CrossEntropy),
+        ("no padding", "4x3x1-3c2-a2-2c1-3", Loss::CrossEntropy),
+        ("padding of the second", "4x3x1-3c2p1-a2-2c2p1-3", Loss::CrossEntropy),
+        ("square", "4x3x1-3c2p1-a4-2c1-3", Loss::CrossEntropy),
+        ("no square", "4x3x1-3c2p1-2c2-3", Loss::CrossEntropy),
+        ("where the square is", "4x3x1-3c2p1-2c2-a2-3", Loss::CrossEntropy),
+        ("channels", "4x3x1-2c2p1-a2-2c2-3", Loss::CrossEntropy),
+        ("classes", "4x3x1-3c2p1-a2-2c2-4", Loss::CrossEntropy),
+    ] {
+        let [zero, one] = with(text, loss);
+        let results = [transparent.verify(&zero, SESSION), masked.verify(&one, SESSION)];
+        assert!(results.iter().all(|result| matches!(result, Err(TrainingError::Proof(_)))), "{what}: {results:?}");
+        digests.extend([zero.digest(), one.digest()]);
+    }
+    let statements = digests.len();
+    digests.sort_unstable();
+    digests.dedup();
+    assert_eq!(digests.len(), statements, "every network has a digest of its own");
+    // A kernel that covers its image is a dense layer, by either name: one network, and one statement.
+    let names = ["4x3x1-3c2p1-a2-2c2-3", "4x3x1-3c2p1-a2-2-3", " 4x3x1 - 3c2p1 - a2 - 2c2p0 - 3"];
+    for name in names {
+        assert_eq!(with(name, Loss::CrossEntropy)[0].digest(), with(own, Loss::CrossEntropy)[0].digest(), "{name}");
+    }
+}
+
+#[test]
 fn bytes_that_are_cut_extended_or_flipped_are_errors() {
-    let proven = proven();
+    for spec in [Spec::default(), network()] {
+        cut_extend_and_flip(&proven(spec));
+    }
+}
+
+fn cut_extend_and_flip(proven: &Proven) {
     for (bytes, verify) in [
         (
             &proven.transparent,
@@ -201,7 +260,7 @@ type Change<'a> = (&'static str, Box<dyn Fn(&mut [Vec<u8>; 3]) + 'a>);
 
 #[test]
 fn parts_that_are_shorter_longer_swapped_or_of_another_proof_are_errors() {
-    let proven = proven();
+    let proven = proven(Spec::default());
     let fresh = proven_again(&proven);
     let order = <Base as PrimeField64>::ORDER_U64;
     let bytes_of = |masked: bool| if masked { &proven.masked } else { &proven.transparent };

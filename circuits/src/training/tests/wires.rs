@@ -193,7 +193,7 @@ fn differences(case: &Case) -> Vec<i64> {
 }
 
 /// Writes a number into its limbs; what they do not hold, or is not a small integer at all, goes into the first one.
-fn write(vector: &mut [Base], limbs: &super::Limbs, row: usize, value: Base) {
+pub(super) fn write(vector: &mut [Base], limbs: &super::Limbs, row: usize, value: Base) {
     let small = value.as_canonical_u64() < 1 << limbs.bits;
     let mut rest = value;
     for (i, &(column, below)) in limbs.columns.iter().enumerate().rev() {
