@@ -167,9 +167,9 @@ fn noticed(case: &Case) -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         })
         .collect();
     let mut by_name: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
-    outcomes.into_iter().for_each(|(name, relation)| {
+    for (name, relation) in outcomes {
         by_name.entry(name).or_default().insert(relation);
-    });
+    }
     by_name
 }
 

@@ -262,6 +262,9 @@ impl Errors<'_> {
     }
 }
 
+/// What becomes of an error, by example, position and channel.
+type Change<'a> = &'a dyn Fn(usize, usize, usize, i32) -> i32;
+
 /// A run whose last step sends an error back to a dropped pixel's neighbours, through a ReLU that is on.
 fn with_errors() -> Case {
     let run = |start| Spec { start, ..convolutional() }.case();
@@ -284,7 +287,6 @@ fn an_error_goes_back_to_the_pixels_of_its_square_that_were_on() {
     let next = case.layer(1);
     assert!(errors.run(|_, _, _, error| error) == case.witness.vector, "honest errors make the honest run");
     let square = |example, position, channel| next.pooled(position).map_or(0, |s| errors.square(example, s, channel));
-    type Change<'a> = &'a dyn Fn(usize, usize, usize, i32) -> i32;
     let changes: [(&str, Change<'_>); 6] = [
         ("not divided by the square", &|_, _, _, error| 4 * error),
         ("given to a dropped row", &|example, position, channel, error| {
@@ -310,7 +312,9 @@ fn an_error_goes_back_to_the_pixels_of_its_square_that_were_on() {
     let last = case.plan.steps() - 1;
     let vector = case.tampered_at(|step, call, left, _| {
         if (step, call) == (last, Call::Backward(1)) {
-            left.iter_mut().for_each(|error| *error *= 4);
+            for error in left.iter_mut() {
+                *error *= 4;
+            }
         }
     });
     assert!(vector != case.witness.vector);
@@ -352,7 +356,7 @@ fn beside_positions_and_channels_there_is_nothing() {
     }
     // What comes back to a padded channel is the rounding of zero.
     let bits = columns.output_bits + case.relation.layout.layers[1].image_bits;
-    assert_eq!(backward.high.len, case.plan.steps() * case.plan.batch() << bits);
+    assert_eq!(backward.high.len, (case.plan.steps() * case.plan.batch()) << bits);
     let mut vector = case.honest();
     vector[backward.low.columns[0].0.offset + 3] += Base::ONE;
     assert_eq!(case.check(&vector), Err(relation(CLAIM)));
