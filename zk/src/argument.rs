@@ -81,6 +81,8 @@ struct Interaction {
     point: Vec<Ext>,
     value: Ext,
     relations: Relations,
+    /// How many pads there are, used or not.
+    pads: usize,
 }
 
 /// Runs the prover. `transcript` has absorbed the statement and every commitment.
@@ -111,8 +113,9 @@ fn prove_interaction(
         replay.relations.check(pads)?;
     }
     let messages = prover.into_messages();
+    let pads = if pads.is_some() { replay.pads() } else { 0 };
     let (_, relations) = replay.finish()?;
-    Ok((messages, Interaction { point, value, relations }))
+    Ok((messages, Interaction { point, value, relations, pads }))
 }
 
 /// Follows the messages; `transcript` as in [`prove_interaction`], and is returned for what follows.
@@ -128,8 +131,10 @@ fn verify_interaction(
         tail::verify_products(&mut verifier)?;
     }
     let (point, value) = tail::verify_claims(&mut verifier, argument.variables())?;
+    // As many as there are messages and reserved pads: it follows from the statement, not from the proof.
+    let pads = if masked { verifier.pads() } else { 0 };
     let (transcript, relations) = verifier.finish()?;
-    Ok((transcript, Interaction { point, value, relations }))
+    Ok((transcript, Interaction { point, value, relations, pads }))
 }
 
 /// Runs an argument against itself, with the vectors at hand in place of commitments to them.
@@ -147,8 +152,7 @@ pub fn check(argument: &impl Argument, vector: &[Base], registered: &[&[Base]]) 
     argument.verify(&mut verifier)?;
     let (_, relations) = verifier.finish()?;
     for (functional, value) in &relations.claims {
-        let mut dense = Coefficients::zeros(functional.end());
-        functional.add_to(Ext::ONE, &mut dense);
+        let dense = Coefficients::of([(Ext::ONE, functional)]);
         let sum: Ext = dense.to_ext(vector.len()).iter().zip(vector).map(|(&c, &v)| c * v).sum();
         if sum != value.constant {
             return Err(ZkError::Relation { name: "a claim about the committed vector" });

@@ -73,6 +73,7 @@ mod field;
 pub mod ligero;
 pub mod logup;
 pub mod multilinear;
+mod packed;
 pub mod pcs;
 mod security;
 pub mod sumcheck;

@@ -3,7 +3,7 @@
 //! LogUp (Haböck 2022, ePrint 2022/1530) with the sum of fractions proven by GKR (Papini and Haböck 2023, ePrint
 //! 2023/1284): for a random α, `Σ 1/(α − entry) = Σ m_i/(α − table_i)` as rational functions if and only if every entry
 //! is in the table, `m_i` times. All look-ups of all tables are one sum: an entry's fingerprint is
-//! `table + γ·v_0 + γ²·v_1 + γ³·v_2`.
+//! `v_0 + γ·v_1 + γ²·v_2 + γ³·table`.
 //!
 //! The leaves of the tree of fractions are indexed like the committed vector: the fraction of a looked-up entry stands
 //! where the entry stands, and that of a table's row where its multiplicity stands. So the tree's last claims are
@@ -11,16 +11,19 @@
 //!
 //! Multiplicities are field elements: with fewer than `p` look-ups in all, the identity forces them to be the true counts.
 
-use std::ops::Mul;
+mod fractions;
+mod leaves;
+
 use std::sync::Arc;
 
-use p3_field::{Algebra, Field, PackedFieldExtension, PackedValue, PrimeCharacteristicRing, PrimeField64};
-use rayon::prelude::*;
+use p3_field::{Field, PrimeCharacteristicRing, PrimeField64};
 
 use crate::argument::{Affine, Prover, Verifier};
-use crate::multilinear::{self, Functional, PARALLEL, Term, eq_index, eq_prefix};
-use crate::sumcheck::{self, LANES, Packed, Summand, place, unpack};
+use crate::multilinear::{self, Functional, Term, eq_index, eq_prefix};
+use crate::sumcheck;
 use crate::{Base, Ext, ZkError};
+use fractions::tower;
+use leaves::Leaves;
 
 /// A public table, of rows `0 … 2^bits − 1`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,24 +169,30 @@ impl Lookups {
     /// Proves all look-ups about the committed `vector`.
     pub fn prove(&self, vector: &[Base], prover: &mut Prover<'_>) {
         let [alpha, gamma] = [prover.challenge(), prover.challenge()];
-        let mut layers = vec![self.leaves(vector, alpha, gamma)];
-        while layers.last().is_some_and(|layer| layer.len() > 2) {
-            let next = layers.last().map(Layer::half);
-            layers.extend(next);
-        }
-        let Some(Layer::Single { numerators: n, denominators: d }) = layers.pop() else {
-            unreachable!("a layer of two fractions is not packed");
-        };
-        prover.send_all(&[n[0], n[1], d[0], d[1]]);
-        let root = d[0] * d[1];
+        let leaves = Leaves::new(self, vector, alpha, gamma);
+        // The largest layers, leaves and the sums of two of them, are not kept but computed again when they are proven.
+        let streamed = leaves.are_many();
+        let mut layers = tower(if streamed { leaves.above().above() } else { leaves.layer() });
+        let [n0, n1, d0, d1] = layers.pop().expect("a tower has a top").last();
+        prover.send_all(&[n0, n1, d0, d1]);
+        let root = d0 * d1;
         prover.send(root);
         prover.send(root.inverse());
         let mut point = vec![prover.challenge()];
-        while let Some(layer) = layers.pop() {
+        let mut descend = |prove: &mut dyn FnMut(&[Ext], Ext, &mut Prover<'_>) -> (Vec<Ext>, [Ext; 4])| {
             let lambda = prover.challenge();
-            let (challenges, values) = layer.prove(&point, lambda, prover);
+            let (challenges, values) = prove(&point, lambda, prover);
             prover.send_all(&values);
             point = [vec![prover.challenge()], challenges].concat();
+        };
+        let mut rest = layers.into_iter().rev();
+        while let Some(layer) = rest.next() {
+            let mut layer = Some(layer);
+            descend(&mut |point, lambda, prover| layer.take().expect("one proof a layer").prove(point, lambda, prover));
+        }
+        if streamed {
+            descend(&mut |point, lambda, prover| leaves.above().prove(point, lambda, prover));
+            descend(&mut |point, lambda, prover| leaves.prove(point, lambda, prover));
         }
     }
 
@@ -224,59 +233,6 @@ impl Lookups {
         Ok(())
     }
 
-    /// The fraction of every entry: 1 over a look-up, minus the multiplicity over a row, and 0/1 where nothing stands.
-    fn leaves(&self, vector: &[Base], alpha: Ext, gamma: Ext) -> Layer {
-        let len = 1usize << self.variables;
-        let mut numerators = Base::zero_vec(len);
-        let mut denominators = Packed::zero_vec(len.div_ceil(LANES));
-        denominators.par_iter_mut().with_min_len(PARALLEL).for_each(|denominator| *denominator = Packed::ONE);
-        let powers = [gamma, gamma.square(), gamma.cube()];
-        let set = |denominators: &mut [Packed], index: usize, value: Ext| {
-            // Nothing was there but one.
-            let (block, lane) = place(index, LANES);
-            denominators[block].add_assign_lane(lane, value - Ext::ONE);
-        };
-        for lookup in &self.entries {
-            let (start, end) = (lookup.columns[0], lookup.columns[0] + lookup.rows);
-            let base = alpha - Ext::from_usize(lookup.table);
-            numerators[start..end].fill(Base::ONE);
-            let single = |index: usize| {
-                let columns = lookup.columns.iter().zip(&powers);
-                base - columns.map(|(&column, &power)| power * vector[column + index - start]).sum::<Ext>()
-            };
-            let (first, last) = (start.next_multiple_of(LANES).min(end), (end - place(end, LANES).1).max(start));
-            if first >= last {
-                (start..end).for_each(|index| set(&mut denominators, index, single(index)));
-                continue;
-            }
-            (start..first).chain(last..end).for_each(|index| set(&mut denominators, index, single(index)));
-            let whole = denominators[first / LANES..last / LANES].par_iter_mut().with_min_len(PARALLEL / LANES);
-            let (base, powers) = (Packed::from(base), powers.map(Packed::from));
-            whole.enumerate().for_each(|(block, denominator)| {
-                let row = first - start + block * LANES;
-                *denominator = base;
-                for (&column, &power) in lookup.columns.iter().zip(&powers) {
-                    *denominator -= power * *PackedBase::from_slice(&vector[column + row..][..LANES]);
-                }
-            });
-        }
-        for (index, (table, offset)) in self.tables.iter().enumerate() {
-            let base = alpha - Ext::from_usize(index);
-            for row in 0..1 << table.bits() {
-                let columns = table.row(row as u64);
-                numerators[offset + row] = -vector[offset + row];
-                let fingerprint: Ext = columns.iter().zip(&powers).map(|(&column, &power)| power * column).sum();
-                set(&mut denominators, offset + row, base - fingerprint);
-            }
-        }
-        if len < 4 * LANES {
-            let mut denominators = unpack(denominators);
-            denominators.truncate(len);
-            return Layer::Single { numerators: numerators.into_iter().map(Ext::from).collect(), denominators };
-        }
-        Layer::Leaves { numerators, denominators }
-    }
-
     /// Claims what the leaves' extensions at `point` say about the committed vector.
     fn claim_leaves(
         &self,
@@ -287,7 +243,7 @@ impl Lookups {
         denominator: Affine,
         verifier: &mut Verifier,
     ) {
-        let powers = [gamma, gamma.square(), gamma.cube()];
+        let powers = powers(gamma);
         let interval = |start: usize, len: usize| eq_prefix(point, start + len) - eq_prefix(point, start);
         // A leaf is 0/1 where nothing stands.
         let (mut numerator, mut denominator) = (numerator, denominator - Ext::ONE);
@@ -296,7 +252,7 @@ impl Lookups {
             let start = lookup.columns[0];
             let weight = interval(start, lookup.rows);
             numerator = numerator - weight;
-            denominator = denominator - weight * (alpha - Ext::from_usize(lookup.table) - Ext::ONE);
+            denominator = denominator - weight * (offset(alpha, gamma, lookup.table) - Ext::ONE);
             for (&column, &power) in lookup.columns.iter().zip(&powers) {
                 entries.push(Term::Block {
                     scale: -power,
@@ -308,18 +264,18 @@ impl Lookups {
                 });
             }
         }
-        for (index, (table, offset)) in self.tables.iter().enumerate() {
+        for (index, &(ref table, start)) in self.tables.iter().enumerate() {
             let rows = 1usize << table.bits();
             let (high, low) = point.split_at(point.len() - table.bits() as usize);
-            let weight = eq_index(high, offset >> table.bits());
+            let weight = eq_index(high, start >> table.bits());
             let fingerprint: Ext =
                 table.evaluate(low).iter().zip(&powers).map(|(&column, &power)| column * power).sum();
-            denominator = denominator - weight * (alpha - Ext::from_usize(index) - Ext::ONE - fingerprint);
+            denominator = denominator - weight * (offset(alpha, gamma, index) - Ext::ONE - fingerprint);
             multiplicities.push(Term::Block {
                 scale: -Ext::ONE,
-                offset: *offset,
+                offset: start,
                 rows,
-                row_start: *offset,
+                row_start: start,
                 row_point: point.to_vec(),
                 column_point: Vec::new(),
             });
@@ -327,6 +283,16 @@ impl Lookups {
         verifier.claim(multiplicities, numerator);
         verifier.claim(entries, denominator);
     }
+}
+
+/// What the columns of a row are weighed by.
+fn powers(gamma: Ext) -> [Ext; 3] {
+    [Ext::ONE, gamma, gamma.square()]
+}
+
+/// A denominator before its columns are taken off.
+fn offset(alpha: Ext, gamma: Ext, table: usize) -> Ext {
+    alpha - gamma.cube() * Ext::from_usize(table)
 }
 
 /// `value_0 + challenge·(value_1 − value_0)`.
@@ -338,103 +304,6 @@ fn mix(zero: &Affine, one: &Affine, challenge: Ext) -> Affine {
 
 fn receive_four(verifier: &mut Verifier) -> Result<[Affine; 4], ZkError> {
     Ok([verifier.receive()?, verifier.receive()?, verifier.receive()?, verifier.receive()?])
-}
-
-/// Fractions of one layer of the tree.
-enum Layer {
-    /// The lowest layer, whose numerators are in the base field.
-    Leaves {
-        numerators: Vec<Base>,
-        denominators: Vec<Packed>,
-    },
-    Packed {
-        numerators: Vec<Packed>,
-        denominators: Vec<Packed>,
-    },
-    /// Too few to be packed.
-    Single {
-        numerators: Vec<Ext>,
-        denominators: Vec<Ext>,
-    },
-}
-
-type PackedBase = <Base as Field>::Packing;
-
-impl Layer {
-    fn len(&self) -> usize {
-        match self {
-            Self::Leaves { numerators, .. } => numerators.len(),
-            Self::Packed { denominators, .. } => denominators.len() * LANES,
-            Self::Single { denominators, .. } => denominators.len(),
-        }
-    }
-
-    /// The layer above: fraction `i` plus fraction `i + half`.
-    fn half(&self) -> Self {
-        let (numerators, denominators) = match self {
-            Self::Leaves { numerators, denominators } => half(PackedBase::pack_slice(numerators), denominators),
-            Self::Packed { numerators, denominators } => half(numerators, denominators),
-            Self::Single { numerators, denominators } => {
-                let (numerators, denominators) = half(numerators, denominators);
-                return Self::Single { numerators, denominators };
-            }
-        };
-        if denominators.len() < 4 {
-            return Self::Single { numerators: unpack(numerators), denominators: unpack(denominators) };
-        }
-        Self::Packed { numerators, denominators }
-    }
-
-    /// Proves the claims about the layer above at `point` from this one.
-    ///
-    /// With `m = n_1 + λ·d_1`, the numerator and λ times the denominator of a sum are `n_0·d_1 + m·d_0`.
-    fn prove(self, point: &[Ext], lambda: Ext, prover: &mut Prover<'_>) -> (Vec<Ext>, [Ext; 4]) {
-        let (challenges, [n0, mixed, d0, d1]) = match self {
-            Self::Leaves { numerators, denominators } => {
-                let lifted = PackedBase::pack_slice(&numerators).par_iter().map(|&n| Packed::from(n)).collect();
-                sumcheck::prove_packed(prover, mixed(lifted, denominators, lambda), point, &Crossed)
-            }
-            Self::Packed { numerators, denominators } => {
-                sumcheck::prove_packed(prover, mixed(numerators, denominators, lambda), point, &Crossed)
-            }
-            Self::Single { numerators, denominators } => {
-                sumcheck::prove(prover, mixed(numerators, denominators, lambda), point, &Crossed)
-            }
-        };
-        (challenges, [n0, mixed - lambda * d1, d0, d1])
-    }
-}
-
-/// Fraction `i` plus fraction `i + half`, of numerators in the field or below it.
-fn half<N, A>(numerators: &[N], denominators: &[A]) -> (Vec<A>, Vec<A>)
-where
-    N: Copy + Sync,
-    A: PrimeCharacteristicRing + Copy + Send + Sync + Mul<N, Output = A>,
-{
-    let half = denominators.len() / 2;
-    let (n0, n1) = numerators.split_at(half);
-    let (d0, d1) = denominators.split_at(half);
-    let pairs = n0.par_iter().zip(n1).zip(d0).zip(d1).with_min_len(PARALLEL / LANES);
-    pairs.map(|(((&n0, &n1), &d0), &d1)| (d1 * n0 + d0 * n1, d0 * d1)).unzip()
-}
-
-/// The halves of both, `[n_0, n_1 + λ·d_1, d_0, d_1]`.
-fn mixed<A: Algebra<Ext> + Copy + Send + Sync>(numerators: Vec<A>, denominators: Vec<A>, lambda: Ext) -> [Vec<A>; 4] {
-    let half = denominators.len() / 2;
-    let (mut n0, mut d0) = (numerators, denominators);
-    let (mut n1, d1) = (n0.split_off(half), d0.split_off(half));
-    n1.par_iter_mut().zip(&d1).with_min_len(PARALLEL / LANES).for_each(|(n, &d)| *n += d * lambda);
-    [n0, n1, d0, d1]
-}
-
-/// `n_0·d_1 + m·d_0`.
-struct Crossed;
-
-impl Summand<4> for Crossed {
-    const DEGREE: usize = 2;
-    fn evaluate<A: Algebra<Ext> + Copy>(&self, [n0, mixed, d0, d1]: [A; 4]) -> A {
-        n0 * d1 + mixed * d0
-    }
 }
 
 #[cfg(test)]
@@ -486,6 +355,46 @@ mod tests {
         }
         fn blinding(&self) -> usize {
             56
+        }
+        fn prove(&self, vector: &[Base], prover: &mut Prover<'_>) {
+            self.0.prove(vector, prover);
+        }
+        fn verify(&self, verifier: &mut Verifier) -> Result<(), ZkError> {
+            self.0.verify(verifier)
+        }
+    }
+
+    /// Two tables and five look-ups in 1024 entries, none of which starts or ends where a vector of the machine does.
+    struct Wide(Lookups);
+
+    impl Wide {
+        fn new() -> Self {
+            let tables = vec![(Table::Range { bits: 6 }, 576), (Table::Saturation { bits: 2, middle: 1, top: 7 }, 644)];
+            let range = |start, rows| Lookup { table: 0, columns: vec![start], rows };
+            let saturation = |start, rows| Lookup { table: 1, columns: vec![start, 701, 851], rows };
+            let lookups = vec![range(3, 250), saturation(257, 150), range(409, 1), range(411, 160), range(1001, 23)];
+            Self(Lookups::new(10, tables, lookups))
+        }
+
+        fn vector() -> Vec<Base> {
+            let mut vector: Vec<Base> = (0..1024).map(|i: u64| Base::from_u64(i * i % 64)).collect();
+            for row in 0..150 {
+                let h = row as u64 % 4;
+                vector[257 + row] = Base::from_u64(h);
+                vector[701 + row] = Base::from_bool(h == 1);
+                vector[851 + row] = Base::from_u64(if h > 1 { 7 } else { 0 });
+            }
+            Self::new().0.count(&mut vector).unwrap();
+            vector
+        }
+    }
+
+    impl Argument for Wide {
+        fn variables(&self) -> usize {
+            10
+        }
+        fn blinding(&self) -> usize {
+            660
         }
         fn prove(&self, vector: &[Base], prover: &mut Prover<'_>) {
             self.0.prove(vector, prover);
@@ -560,6 +469,22 @@ mod tests {
             let mut vector = Toy::vector();
             vector.swap(25, 29);
             assert_eq!(run(&vector), Err(SUM));
+        }
+    }
+
+    #[test]
+    fn entries_at_the_ends_of_many_look_ups_are_noticed_too() {
+        ideal::run(&Wide::new(), &Wide::vector(), true, |_| ()).unwrap();
+        let ends = [3, 252, 257, 406, 409, 411, 570, 1001, 1023, 576, 639, 644, 647, 701, 850, 851, 1000];
+        for entry in ends {
+            let mut vector = Wide::vector();
+            vector[entry] += Base::ONE;
+            assert_eq!(ideal::run(&Wide::new(), &vector, false, |_| ()), Err(SUM), "entry {entry}");
+        }
+        for entry in [0, 2, 253, 256, 407, 408, 410, 571, 575, 640, 643, 648, 700] {
+            let mut vector = Wide::vector();
+            vector[entry] += Base::ONE;
+            ideal::run(&Wide::new(), &vector, false, |_| ()).unwrap();
         }
     }
 

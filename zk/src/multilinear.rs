@@ -2,10 +2,10 @@
 //!
 //! Index bits are read most significant first: the first coordinate of a point belongs to the highest bit.
 
-use p3_field::{PackedFieldExtension, PrimeCharacteristicRing};
+use p3_field::PrimeCharacteristicRing;
 use rayon::prelude::*;
 
-use crate::sumcheck::{LANES, Packed, pack, place, unpack};
+use crate::packed::{LANES, Packed, pack, unpack};
 use crate::{Base, Ext};
 
 /// Below this many entries a loop stays on one thread: some tens of microseconds of work, well above a task's cost.
@@ -155,33 +155,27 @@ pub enum Term {
 }
 
 impl Term {
-    /// Where the entries end that the term looks at.
-    fn end(&self) -> usize {
-        match self {
-            Self::Block { offset, rows, column_point, .. } => offset + (rows << column_point.len()),
-            Self::Outer { offset, rows, columns } => offset + rows.len() * columns.len(),
-        }
-    }
-
-    /// Adds `scale` times the term's coefficients.
-    fn add_to(&self, scale: Ext, dense: &mut Coefficients) {
+    /// Adds what `scale` times the term's coefficients are made of.
+    fn pieces(&self, scale: Ext, pieces: &mut Vec<Piece>) {
         match self {
             Self::Block { scale: own, offset, rows, row_start, row_point, column_point } => {
                 let columns = eq_table(column_point, scale * *own);
-                let first = if columns.len() == 1 { columns[0] } else { Ext::ONE };
                 for_eq_blocks(*row_start, *rows, |place, bits| {
                     let (high, low) = row_point.split_at(row_point.len() - bits);
-                    let factor = eq_index(high, (row_start + place) >> bits) * first;
+                    let factor = eq_index(high, (row_start + place) >> bits);
                     if columns.len() == 1 {
-                        dense.add_eq(offset + place, low, factor);
+                        // Tables of the square root of the size, at least a vector of the machine wide.
+                        let (rows, inner) = low.split_at(low.len() - low.len().min(INNER_BITS));
+                        let rows = eq_table(rows, factor * columns[0]);
+                        pieces.push(Piece::new(offset + place, rows, &eq_table(inner, Ext::ONE)));
                     } else {
-                        dense.add_outer(offset + place * columns.len(), &eq_table(low, factor), &columns);
+                        pieces.push(Piece::new(offset + place * columns.len(), eq_table(low, factor), &columns));
                     }
                 });
             }
             Self::Outer { offset, rows, columns } => {
                 let columns: Vec<Ext> = columns.iter().map(|&c| c * scale).collect();
-                dense.add_outer(*offset, rows, &columns);
+                pieces.push(Piece::new(*offset, rows.clone(), &columns));
             }
         }
     }
@@ -214,70 +208,93 @@ fn outer_rows(rows: &[Ext], point: &[Ext], start: usize) -> Ext {
     rows.iter().zip(&table[first..]).map(|(&row, &weight)| row * weight).sum()
 }
 
-/// The coefficients of a functional, entry by entry, packed; those beyond the end are zero.
+/// Index bits of an equality table's inner factor: small enough for the cache, many enough to hide the outer one.
+const INNER_BITS: usize = 10;
+
+/// Packed entries a thread computes at once; all terms that look at them are added while they are in the cache.
+const BLOCK: usize = (1 << 13) / LANES;
+
+/// Coefficients `rows[i]·columns[j]` at `offset + i·columns.len() + j`.
+struct Piece {
+    offset: usize,
+    end: usize,
+    rows: Vec<Ext>,
+    columns: Columns,
+}
+
+enum Columns {
+    /// Whole vectors of the machine that lie on whole vectors.
+    Packed(Vec<Packed>),
+    Single(Vec<Ext>),
+}
+
+impl Piece {
+    fn new(offset: usize, rows: Vec<Ext>, columns: &[Ext]) -> Self {
+        let whole = offset.is_multiple_of(LANES) && columns.len().is_multiple_of(LANES);
+        let end = offset + rows.len() * columns.len();
+        let columns = if whole { Columns::Packed(pack(columns)) } else { Columns::Single(columns.to_vec()) };
+        Self { offset, end, rows, columns }
+    }
+
+    /// Adds the part that lies in a block, which starts at entry `start`.
+    fn add_to(&self, start: usize, block: &mut [Packed]) {
+        let (from, to) = (self.offset.max(start), self.end.min(start + block.len() * LANES));
+        if from >= to {
+            return;
+        }
+        match &self.columns {
+            Columns::Packed(columns) => {
+                let (mut at, end) = ((from - self.offset) / LANES, (to - self.offset) / LANES);
+                let mut target = &mut block[(from - start) / LANES..];
+                while at < end {
+                    let (row, column) = (Packed::from(self.rows[at / columns.len()]), at % columns.len());
+                    let count = (columns.len() - column).min(end - at);
+                    let (slots, rest) = target.split_at_mut(count);
+                    slots.iter_mut().zip(&columns[column..]).for_each(|(slot, &column)| *slot += row * column);
+                    (at, target) = (at + count, rest);
+                }
+            }
+            Columns::Single(columns) => {
+                for index in from - self.offset..to - self.offset {
+                    let place = self.offset + index - start;
+                    let value = self.rows[index / columns.len()] * columns[index % columns.len()];
+                    block[place / LANES].add_lane(place % LANES, value);
+                }
+            }
+        }
+    }
+}
+
+/// The coefficients of a sum of functionals, entry by entry, packed; those beyond the end are zero.
 #[derive(Clone, Debug)]
 pub struct Coefficients {
     packed: Vec<Packed>,
 }
 
 impl Coefficients {
-    /// Zero for `len` entries, rounded up to whole vectors of the machine.
-    pub fn zeros(len: usize) -> Self {
-        Self { packed: Packed::zero_vec(len.div_ceil(LANES)) }
+    /// The coefficients of `Σ scale·functional`.
+    pub fn of<'a>(functionals: impl IntoIterator<Item = (Ext, &'a Functional)>) -> Self {
+        let mut pieces = Vec::new();
+        for (scale, functional) in functionals {
+            functional.terms.iter().for_each(|term| term.pieces(scale, &mut pieces));
+        }
+        let end = pieces.iter().map(|piece| piece.end).max().unwrap_or(0);
+        let mut packed = Packed::zeros(end.div_ceil(LANES));
+        packed.par_chunks_mut(BLOCK).enumerate().for_each(|(index, block)| {
+            pieces.iter().for_each(|piece| piece.add_to(index * BLOCK * LANES, block));
+        });
+        Self { packed }
     }
 
     /// The coefficients, padded with zeros to `len`.
     pub fn to_ext(&self, len: usize) -> Vec<Ext> {
-        let mut values = unpack(self.packed.clone());
+        let mut values = unpack(&self.packed);
         values.resize(len, Ext::ZERO);
         values
     }
 
-    pub(crate) fn packed(&self) -> &[Packed] {
-        &self.packed
-    }
-
-    /// Adds `scale·eq(point, ·)` from `offset` on.
-    fn add_eq(&mut self, offset: usize, point: &[Ext], scale: Ext) {
-        let lane_bits = LANES.trailing_zeros() as usize;
-        if !offset.is_multiple_of(LANES) || point.len() < lane_bits {
-            return self.add(offset, &eq_table(point, scale));
-        }
-        let (blocks, lanes) = point.split_at(point.len() - lane_bits);
-        let lanes = Packed::from_ext_slice(&eq_table(lanes, Ext::ONE));
-        let target = &mut self.packed[offset / LANES..];
-        // A block's factor is that of its high bits, a table small enough for the cache, times that of its low ones.
-        let (high, low) = blocks.split_at(blocks.len().saturating_sub(10));
-        let low: Vec<Packed> = eq_table(low, Ext::ONE).into_iter().map(|weight| lanes * weight).collect();
-        let high = eq_table(high, scale);
-        target.par_chunks_mut(low.len()).zip(&high).for_each(|(target, &factor)| {
-            let factor = Packed::from(factor);
-            target.iter_mut().zip(&low).for_each(|(slot, &weight)| *slot += weight * factor);
-        });
-    }
-
-    /// Adds `rows[i]·columns[j]` at `offset + i·columns.len() + j`.
-    fn add_outer(&mut self, offset: usize, rows: &[Ext], columns: &[Ext]) {
-        if !offset.is_multiple_of(LANES) || columns.len() < LANES {
-            for (i, &row) in rows.iter().enumerate() {
-                let products: Vec<Ext> = columns.iter().map(|&column| row * column).collect();
-                self.add(offset + i * columns.len(), &products);
-            }
-            return;
-        }
-        let columns = pack(columns);
-        let target = self.packed[offset / LANES..].par_chunks_exact_mut(columns.len()).zip(rows);
-        target.with_min_len((PARALLEL / LANES).div_ceil(columns.len())).for_each(|(chunk, &row)| {
-            let row = Packed::from(row);
-            chunk.iter_mut().zip(&columns).for_each(|(slot, &column)| *slot += row * column);
-        });
-    }
-
-    fn add(&mut self, offset: usize, values: &[Ext]) {
-        for (i, &value) in (offset..).zip(values) {
-            let (block, lane) = place(i, LANES);
-            self.packed[block].add_assign_lane(lane, value);
-        }
+    pub(crate) fn into_packed(self) -> Vec<Packed> {
+        self.packed
     }
 }
 
@@ -301,18 +318,6 @@ impl Functional {
     /// `scale` times the single entry at `offset`.
     pub fn push_entry(&mut self, offset: usize, scale: Ext) {
         self.push(Term::Outer { offset, rows: vec![scale], columns: vec![Ext::ONE] });
-    }
-
-    /// Where the entries end that it looks at.
-    pub fn end(&self) -> usize {
-        self.terms.iter().map(Term::end).max().unwrap_or(0)
-    }
-
-    /// Adds `scale` times its coefficients.
-    pub fn add_to(&self, scale: Ext, dense: &mut Coefficients) {
-        for term in &self.terms {
-            term.add_to(scale, dense);
-        }
     }
 
     /// The multilinear extension of the coefficients at a point.
@@ -381,13 +386,16 @@ mod tests {
             functional.push(block);
             functional.push(outer);
             functional.push_entry(place, ext(&mut rng));
-            let scale = ext(&mut rng);
-            let mut dense = Coefficients::zeros(functional.end());
-            functional.add_to(scale, &mut dense);
-            let dense = dense.to_ext(128);
+            let mut other = Functional::new();
+            other.push(Term::Block {
+                scale: ext(&mut rng), offset: place, rows: 10 * rows, row_start: 7 * start,
+                row_point: point(&mut rng, 7), column_point: Vec::new(),
+            });
+            let (scale, second) = (ext(&mut rng), ext(&mut rng));
+            let dense = Coefficients::of([(scale, &functional), (second, &other)]).to_ext(128);
             let at = point(&mut rng, 7);
             let slow: Ext = eq_table(&at, Ext::ONE).iter().zip(&dense).map(|(&e, &d)| e * d).sum();
-            prop_assert_eq!(functional.evaluate(&at) * scale, slow);
+            prop_assert_eq!(functional.evaluate(&at) * scale + other.evaluate(&at) * second, slow);
         }
 
         #[test]

@@ -5,29 +5,19 @@
 //! the degree of `f`; the verifier's claim is `(1 − z)·h(0) + z·h(1)`, so `h(1)` follows from the claim and is not sent
 //! (Gruen 2024, "Some improvements for the PIOP for `ZeroCheck`", §3). In a plain variable it is `h(0) + h(1)`.
 
-use p3_field::{Algebra, ExtensionField, Field, PackedFieldExtension, PackedValue, PrimeCharacteristicRing};
+use p3_field::{Algebra, Field, PrimeCharacteristicRing};
 use rayon::prelude::*;
 
 use crate::argument::{Affine, Prover, Verifier};
 use crate::multilinear::eq_table;
-use crate::{Base, Ext, ZkError};
+use crate::packed::{LANES, Packed, pack, unpack};
+use crate::{Ext, ZkError};
 
 /// The greatest degree that [`prove`] and [`verify`] take.
 pub const MAX_DEGREE: usize = 3;
 
-/// As many extension elements as the machine's vectors hold, coefficient by coefficient.
-pub(crate) type Packed = <Ext as ExtensionField<Base>>::ExtensionPacking;
-
-/// The [`Packed`] element and the lane in it of an entry.
-pub(crate) const fn place(index: usize, lanes: usize) -> (usize, usize) {
-    (index / lanes, index % lanes)
-}
-
-/// How many elements a [`Packed`] holds: one where the code was compiled without vectors.
-pub(crate) const LANES: usize = <<Base as Field>::Packing as PackedValue>::WIDTH;
-
-/// Entries a thread takes at once.
-const CHUNK: usize = 1 << 9;
+/// Entries, or packed ones, that a thread takes at once.
+pub(crate) const CHUNK: usize = 1 << 9;
 
 /// The function of `N` multilinears that is summed.
 pub trait Summand<const N: usize>: Sync {
@@ -51,7 +41,7 @@ impl Summand<2> for Product {
 
 /// Proves a sum; returns the challenges and the tables' values at them.
 ///
-/// `point` weighs the first variables. Costs about `2·degree·2^n` evaluations of the summand.
+/// `point` weighs the first variables. Costs about `2·degree·2^n` evaluations of the summand, in the tables' own memory.
 pub fn prove<const N: usize, S: Summand<N>>(
     prover: &mut Prover<'_>,
     tables: [Vec<Ext>; N],
@@ -72,69 +62,94 @@ pub(crate) fn prove_packed<const N: usize, S: Summand<N>>(
     summand: &S,
 ) -> (Vec<Ext>, [Ext; N]) {
     // The lanes are the last variables: all before them are bound first.
-    let lane_bits = LANES.trailing_zeros() as usize;
-    let packed_rounds = tables[0].len().trailing_zeros() as usize;
+    if tables[0].len() < 4 {
+        return Rounds::new(tables.map(|table| unpack(&table)), point).prove(prover, summand);
+    }
+    let variables = (tables[0].len() * LANES).trailing_zeros() as usize;
     let mut rounds = Rounds {
         tables,
-        weights: weights(point, packed_rounds + lane_bits).map(|weights| pack(&weights)),
+        weights: Weights::packed(point, variables),
         weighed: point.len(),
-        challenges: Vec::with_capacity(packed_rounds + lane_bits),
+        challenges: Vec::with_capacity(variables),
     };
     let mut sums = rounds.sums(summand);
     while rounds.tables[0].len() > 2 {
-        let lanes: Sums<Ext> = sums.map(|sum| unpack(vec![sum]).into_iter().sum());
-        rounds.send(&lanes, S::DEGREE, prover);
+        rounds.send(&sums.map(|sum| sum.sum_lanes()), S::DEGREE, prover);
         sums = rounds.bind(summand);
     }
     let unpacked = Rounds {
-        tables: rounds.tables.map(unpack),
-        weights: rounds.weights.map(unpack),
+        tables: rounds.tables.map(|table| unpack(&table)),
+        weights: rounds.weights.map(|Weights { high, low }| Weights { high, low: unpack(&low) }),
         weighed: rounds.weighed,
         challenges: rounds.challenges,
     };
     unpacked.prove(prover, summand)
 }
 
-pub(crate) fn pack(values: &[Ext]) -> Vec<Packed> {
-    values.par_chunks_exact(LANES).with_min_len(CHUNK).map(Packed::from_ext_slice).collect()
+/// The weight of what the first variable leaves: the weight of the high index bits times that of the low ones.
+///
+/// The low table is as long as a chunk, or all there is: it stays in the cache.
+pub(crate) struct Weights<A> {
+    high: Vec<Ext>,
+    low: Vec<A>,
 }
 
-pub(crate) fn unpack(values: Vec<Packed>) -> Vec<Ext> {
-    <Packed as PackedFieldExtension<Base, Ext>>::to_ext_iter(values).collect()
-}
-
-/// The weights of the variables after the first: none where they are all one.
-fn weights(point: &[Ext], variables: usize) -> Option<Vec<Ext>> {
-    if point.len() < 2 {
-        return None;
+impl Weights<Ext> {
+    /// None where all weights are one.
+    fn single(point: &[Ext], variables: usize) -> Option<Self> {
+        let (_, rest) = point.split_first().filter(|(_, rest)| !rest.is_empty())?;
+        let low_bits = (variables - 1).min(CHUNK.trailing_zeros() as usize);
+        let high_bits = variables - 1 - low_bits;
+        let (high, low) = rest.split_at(high_bits.min(rest.len()));
+        Some(Self { high: spread(high, high_bits), low: spread(low, low_bits) })
     }
-    let table = eq_table(&point[1..], Ext::ONE);
-    let plain = variables - point.len();
-    Some(if plain == 0 {
-        table
-    } else {
-        table.iter().flat_map(|&weight| std::iter::repeat_n(weight, 1 << plain)).collect()
-    })
+}
+
+impl Weights<Packed> {
+    /// As [`Weights::single`], of at least two packed elements an index bit of which is bound.
+    pub(crate) fn packed(point: &[Ext], variables: usize) -> Option<Self> {
+        let (_, rest) = point.split_first().filter(|(_, rest)| !rest.is_empty())?;
+        let low_bits = (variables - 1).min((CHUNK * LANES).trailing_zeros() as usize);
+        let high_bits = variables - 1 - low_bits;
+        let (high, low) = rest.split_at(high_bits.min(rest.len()));
+        Some(Self { high: spread(high, high_bits), low: pack(&spread(low, low_bits)) })
+    }
+}
+
+impl<A> Weights<A> {
+    /// The weight of chunk `index`, and the weights within it.
+    pub(crate) fn chunk(&self, index: usize) -> (Ext, &[A]) {
+        (self.high[index], &self.low)
+    }
+}
+
+/// The equality table of a point, each entry repeated for the index bits that have no coordinate.
+fn spread(point: &[Ext], bits: usize) -> Vec<Ext> {
+    let table = eq_table(point, Ext::ONE);
+    if point.len() == bits {
+        return table;
+    }
+    table.iter().flat_map(|&weight| std::iter::repeat_n(weight, 1 << (bits - point.len()))).collect()
 }
 
 /// The prover between two rounds; elements are single or packed.
 struct Rounds<A, const N: usize> {
     tables: [Vec<A>; N],
-    /// The weight of what the first variable leaves, a table of half the length.
-    weights: Option<Vec<A>>,
+    /// None where all weights are one.
+    weights: Option<Weights<A>>,
     /// How many variables are weighed, those already bound included.
     weighed: usize,
     challenges: Vec<Ext>,
 }
 
-type Sums<A> = [A; MAX_DEGREE];
+pub(crate) type Sums<A> = [A; MAX_DEGREE];
 
 impl<const N: usize> Rounds<Ext, N> {
     fn new(tables: [Vec<Ext>; N], point: &[Ext]) -> Self {
         let variables = tables[0].len().trailing_zeros() as usize;
         assert!(tables.iter().all(|table| table.len() == 1 << variables), "tables of one power of two");
         assert!(point.len() <= variables, "a point of no more coordinates than variables");
-        Self { weights: weights(point, variables), tables, weighed: point.len(), challenges: Vec::new() }
+        Self { weights: Weights::single(point, variables), tables, weighed: point.len(), challenges: Vec::new() }
     }
 
     fn prove<S: Summand<N>>(mut self, prover: &mut Prover<'_>, summand: &S) -> (Vec<Ext>, [Ext; N]) {
@@ -158,19 +173,22 @@ impl<A: Algebra<Ext> + Copy + Send + Sync, const N: usize> Rounds<A, N> {
     /// The first round's sums, with the first variable at 0, 2 and 3.
     fn sums<S: Summand<N>>(&self, summand: &S) -> Sums<A> {
         let half = self.tables[0].len() / 2;
-        let range = |start: usize| {
-            let mut sums = [A::ZERO; MAX_DEGREE];
-            for x in start..(start + CHUNK).min(half) {
-                let low = std::array::from_fn(|t| self.tables[t][x]);
-                let high = std::array::from_fn(|t| self.tables[t][half + x]);
-                add_term(&mut sums, low, high, self.weights.as_ref().map(|weights| weights[x]), summand);
-            }
-            sums
+        let range = |c: usize| {
+            let (start, end) = (c * CHUNK, ((c + 1) * CHUNK).min(half));
+            let halves = |t: usize| (&self.tables[t][start..end], &self.tables[t][half + start..half + end]);
+            let halves: [(&[A], &[A]); N] = std::array::from_fn(halves);
+            weighed_sums(self.weights.as_ref(), c, end - start, summand, |x| {
+                let (mut low, mut high) = ([A::ZERO; N], [A::ZERO; N]);
+                for t in 0..N {
+                    (low[t], high[t]) = (halves[t].0[x], halves[t].1[x]);
+                }
+                (low, high)
+            })
         };
         if half <= CHUNK {
             return range(0);
         }
-        (0..half.div_ceil(CHUNK)).into_par_iter().map(|c| range(c * CHUNK)).reduce(|| [A::ZERO; MAX_DEGREE], add)
+        (0..half.div_ceil(CHUNK)).into_par_iter().map(range).reduce(|| [A::ZERO; MAX_DEGREE], add)
     }
 
     /// Binds the first variable to the last challenge, and sums for the next round in the same pass.
@@ -186,39 +204,39 @@ impl<A: Algebra<Ext> + Copy + Send + Sync, const N: usize> Rounds<A, N> {
             return [A::ZERO; MAX_DEGREE];
         }
         self.drop_weights();
-        let weights = self.weights.as_deref();
-        let mut chunks: Vec<Chunk<'_, A>> = (0..quarter.div_ceil(CHUNK))
-            .map(|c| (weights.map(|weights| &weights[c * CHUNK..quarter.min((c + 1) * CHUNK)]), Vec::with_capacity(N)))
-            .collect();
+        let mut chunks: Vec<Vec<Quarters<'_, A>>> =
+            (0..quarter.div_ceil(CHUNK)).map(|_| Vec::with_capacity(N)).collect();
         for table in &mut self.tables {
             let (low, high) = table.split_at_mut(2 * quarter);
             let (a, b) = low.split_at_mut(quarter);
             let (c, d) = high.split_at(quarter);
             let pieces = a.chunks_mut(CHUNK).zip(b.chunks_mut(CHUNK)).zip(c.chunks(CHUNK).zip(d.chunks(CHUNK)));
-            for ((_, chunk), ((a, b), (c, d))) in chunks.iter_mut().zip(pieces) {
+            for (chunk, ((a, b), (c, d))) in chunks.iter_mut().zip(pieces) {
                 chunk.push(Quarters { low: [a, b], high: [c, d] });
             }
         }
-        let work = |(weights, mut quarters): Chunk<'_, A>| {
+        let weights = self.weights.as_ref();
+        let factor = A::from(challenge);
+        let work = |(c, mut quarters): (usize, Vec<Quarters<'_, A>>)| {
             let quarters: &mut [Quarters<'_, A>; N] =
                 quarters.as_mut_slice().try_into().expect("a quarter of every table");
-            let mut sums = [A::ZERO; MAX_DEGREE];
-            for x in 0..quarters[0].low[0].len() {
-                let [low, high] = [0, 1].map(|half| {
-                    std::array::from_fn(|t| {
-                        let Quarters { low, high } = &mut quarters[t];
-                        low[half][x] += (high[half][x] - low[half][x]) * challenge;
-                        low[half][x]
-                    })
-                });
-                add_term(&mut sums, low, high, weights.map(|weights| weights[x]), summand);
-            }
-            sums
+            weighed_sums(weights, c, quarters[0].low[0].len(), summand, |x| {
+                // Loops, since of `from_fn` the compiler makes calls.
+                let mut bound = [[A::ZERO; N]; 2];
+                for (half, bound) in bound.iter_mut().enumerate() {
+                    for (bound, Quarters { low, high }) in bound.iter_mut().zip(quarters.iter_mut()) {
+                        *bound = (high[half][x] - low[half][x]) * factor + low[half][x];
+                        low[half][x] = *bound;
+                    }
+                }
+                let [low, high] = bound;
+                (low, high)
+            })
         };
         let sums = if chunks.len() == 1 {
-            chunks.pop().map_or([A::ZERO; MAX_DEGREE], work)
+            chunks.pop().map_or([A::ZERO; MAX_DEGREE], |chunk| work((0, chunk)))
         } else {
-            chunks.into_par_iter().map(work).reduce(|| [A::ZERO; MAX_DEGREE], add)
+            chunks.into_par_iter().enumerate().map(work).reduce(|| [A::ZERO; MAX_DEGREE], add)
         };
         for table in &mut self.tables {
             table.truncate(2 * quarter);
@@ -232,13 +250,43 @@ impl<A: Algebra<Ext> + Copy + Send + Sync, const N: usize> Rounds<A, N> {
         if self.challenges.len() + 1 >= self.weighed {
             self.weights = None;
         }
-        if let Some(weights) = &mut self.weights {
-            let half = weights.len() / 2;
-            let (low, high) = weights.split_at_mut(half);
-            low.iter_mut().zip(high).for_each(|(low, high)| *low += *high);
-            weights.truncate(half);
+        if let Some(Weights { high, low }) = &mut self.weights {
+            if high.len() > 1 { drop_first(high) } else { drop_first(low) }
         }
     }
+}
+
+/// Sums out the first variable.
+fn drop_first<A: PrimeCharacteristicRing + Copy>(weights: &mut Vec<A>) {
+    let half = weights.len() / 2;
+    let (low, high) = weights.split_at_mut(half);
+    low.iter_mut().zip(high).for_each(|(low, high)| *low += *high);
+    weights.truncate(half);
+}
+
+/// Sums over a chunk of `len` entries, whose values with the first variable at 0 and 1 `values` gives.
+#[inline(always)]
+pub(crate) fn weighed_sums<A: Algebra<Ext> + Copy, S: Summand<N>, const N: usize>(
+    weights: Option<&Weights<A>>,
+    chunk: usize,
+    len: usize,
+    summand: &S,
+    mut values: impl FnMut(usize) -> ([A; N], [A; N]),
+) -> Sums<A> {
+    let mut sums = [A::ZERO; MAX_DEGREE];
+    let Some(weights) = weights else {
+        for x in 0..len {
+            let (low, high) = values(x);
+            add_term(&mut sums, low, high, None, summand);
+        }
+        return sums;
+    };
+    let (scale, weights) = weights.chunk(chunk);
+    for (x, &weight) in weights[..len].iter().enumerate() {
+        let (low, high) = values(x);
+        add_term(&mut sums, low, high, Some(weight), summand);
+    }
+    sums.map(|sum| sum * scale)
 }
 
 /// One chunk of a table's four quarters: the first variable is still to be bound, the second to be summed over.
@@ -247,15 +295,12 @@ struct Quarters<'a, A> {
     high: [&'a [A]; 2],
 }
 
-/// The weights of a chunk, and its quarters of every table.
-type Chunk<'a, A> = (Option<&'a [A]>, Vec<Quarters<'a, A>>);
-
-fn add<A: PrimeCharacteristicRing + Copy>(a: Sums<A>, b: Sums<A>) -> Sums<A> {
+pub(crate) fn add<A: PrimeCharacteristicRing + Copy>(a: Sums<A>, b: Sums<A>) -> Sums<A> {
     std::array::from_fn(|i| a[i] + b[i])
 }
 
 /// Adds the summand with the first variable at 0, 2 and 3 as far as its degree needs them.
-#[inline]
+#[inline(always)]
 fn add_term<A: Algebra<Ext> + Copy, S: Summand<N>, const N: usize>(
     sums: &mut Sums<A>,
     low: [A; N],
@@ -263,18 +308,25 @@ fn add_term<A: Algebra<Ext> + Copy, S: Summand<N>, const N: usize>(
     weight: Option<A>,
     summand: &S,
 ) {
-    let mut add = |slot: usize, values: [A; N]| {
-        let value = summand.evaluate(values);
-        sums[slot] += weight.map_or(value, |weight| weight * value);
-    };
-    add(0, low);
+    sums[0] += weighed(summand.evaluate(low), weight);
     if S::DEGREE > 1 {
-        let two: [A; N] = std::array::from_fn(|t| high[t].double() - low[t]);
-        add(1, two);
+        let mut two = high;
+        for t in 0..N {
+            two[t] += high[t] - low[t];
+        }
+        sums[1] += weighed(summand.evaluate(two), weight);
         if S::DEGREE > 2 {
-            add(2, std::array::from_fn(|t| two[t] + high[t] - low[t]));
+            for t in 0..N {
+                two[t] += high[t] - low[t];
+            }
+            sums[2] += weighed(summand.evaluate(two), weight);
         }
     }
+}
+
+#[inline(always)]
+fn weighed<A: Algebra<Ext>>(value: A, weight: Option<A>) -> A {
+    if let Some(weight) = weight { value * weight } else { value }
 }
 
 /// Follows a sumcheck from its claim; returns the challenges and what `f` must be at them.

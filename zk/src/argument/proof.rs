@@ -71,7 +71,7 @@ impl Proof {
         transcript: &mut Transcript,
     ) -> Result<(), ZkError> {
         let pcs = HidingWhir::new(argument.variables(), security.bits)?;
-        verify(&self.0, argument, registered, security, count(argument)?.pads, &pcs, transcript)
+        verify(&self.0, argument, registered, security, true, &pcs, transcript)
     }
 
     /// The canonical bytes.
@@ -127,7 +127,7 @@ impl TransparentProof {
         transcript: &mut Transcript,
     ) -> Result<(), ZkError> {
         let pcs = Whir::new(argument.variables(), security.bits)?;
-        verify(&self.0, argument, registered, security, 0, &pcs, transcript)
+        verify(&self.0, argument, registered, security, false, &pcs, transcript)
     }
 
     /// The canonical bytes.
@@ -165,8 +165,10 @@ fn prove<P: MultilinearPcs, R: CryptoRng + ?Sized>(
     let (commitment, committed) = pcs.commit(vector.clone(), rng)?;
     let (fresh_commitment, fresh) = Fresh::commit(&security.linear, pads.unwrap_or_default(), rng)?;
     begin(transcript, &commitment, &fresh_commitment, registered.iter().map(|committed| committed.commitment()));
-    let (messages, Interaction { point, value, relations }) = prove_interaction(argument, &vector, pads, transcript)?;
+    let (messages, Interaction { point, value, relations, pads: used }) =
+        prove_interaction(argument, &vector, pads, transcript)?;
     drop(vector);
+    assert_eq!(used, fresh.pads().len(), "every pad is committed to");
     let (opened, opening) = pcs.open(committed, &point, transcript, rng)?;
     assert_eq!(opened, value, "the commitment opens to what the sumcheck ended with");
     let lengths: Vec<usize> = registered.iter().map(|committed| committed.message().len()).collect();
@@ -185,13 +187,13 @@ fn verify<P: MultilinearPcs>(
     argument: &impl Argument,
     registered: &[&ligero::Commitment],
     security: &Security,
-    pads: usize,
+    masked: bool,
     pcs: &P,
     transcript: &mut Transcript,
 ) -> Result<(), ZkError> {
     begin(transcript, &parts.vector, &parts.fresh, registered.iter().map(|&commitment| *commitment));
-    let (after, Interaction { point, value, relations }) =
-        verify_interaction(argument, parts.messages.clone(), pads > 0, transcript.clone())?;
+    let (after, Interaction { point, value, relations, pads }) =
+        verify_interaction(argument, parts.messages.clone(), masked, transcript.clone())?;
     *transcript = after;
     pcs.verify(&parts.vector, &point, value, &parts.opening, transcript)?;
     let lengths: Vec<usize> = registered.iter().map(|commitment| commitment.length()).collect();

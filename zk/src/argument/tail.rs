@@ -1,13 +1,14 @@
 //! How every argument ends: its products are proven by one sumcheck, its claims about the committed vector by another
 //! that leaves a single point, and its linear relations are gathered into one functional.
 
-use p3_field::{Algebra, Field, PackedValue, PrimeCharacteristicRing};
+use p3_field::{Algebra, PackedValue, PrimeCharacteristicRing};
 use rayon::prelude::*;
 
 use super::channel::{ProductRelation, Relations};
 use super::{Affine, Prover, Verifier};
 use crate::multilinear::{Coefficients, Functional, PARALLEL, eq_table};
-use crate::sumcheck::{self, LANES, Packed, Product, Summand, unpack};
+use crate::packed::{LANES, Packed, PackedBase};
+use crate::sumcheck::{self, Product, Summand};
 use crate::{Base, Ext, ZkError};
 
 /// All product relations as one: `Σ_t weight_t · left_t · right_t = −rest`, each relation by its power of a challenge.
@@ -107,53 +108,56 @@ fn combine(claims: &[(Functional, Affine)], challenge: Ext) -> impl Iterator<Ite
 /// That value must be uniform: the vector carries random entries for it.
 pub(super) fn prove_claims(claims: &[(Functional, Affine)], vector: &[Base], prover: &mut Prover<'_>) -> Vec<Ext> {
     let challenge = prover.challenge();
-    let end = claims.iter().map(|(functional, _)| functional.end()).max().unwrap_or(0);
-    let mut coefficients = Coefficients::zeros(end);
-    for (scale, functional, _) in combine(claims, challenge) {
-        functional.add_to(scale, &mut coefficients);
-    }
+    let coefficients = Coefficients::of(combine(claims, challenge).map(|(scale, functional, _)| (scale, functional)));
     let (point, value) = if vector.len() < 8 * LANES {
         let lifted: Vec<Ext> = vector.iter().map(|&entry| Ext::from(entry)).collect();
         let (point, [_, value]) = sumcheck::prove(prover, [coefficients.to_ext(vector.len()), lifted], &[], &Product);
         (point, value)
     } else {
-        prove_inner_product(coefficients.packed(), vector, prover)
+        prove_inner_product(coefficients.into_packed(), vector, prover)
     };
     prover.send_clear(value);
     point
 }
 
 /// The sumcheck of `⟨coefficients, vector⟩`, whose first round is over base elements.
-fn prove_inner_product(coefficients: &[Packed], vector: &[Base], prover: &mut Prover<'_>) -> (Vec<Ext>, Ext) {
+fn prove_inner_product(mut coefficients: Vec<Packed>, vector: &[Base], prover: &mut Prover<'_>) -> (Vec<Ext>, Ext) {
     let vector = PackedBase::pack_slice(vector);
     let half = vector.len() / 2;
     let (v0, v1) = vector.split_at(half);
-    let (c0, c1) = coefficients.split_at(half.min(coefficients.len()));
+    let whole = half.min(coefficients.len());
+    let (c0, c1) = coefficients.split_at_mut(whole);
     // Beyond the end of the coefficients there is nothing to sum.
     let both = c0.par_iter().zip(v0).zip(c1.par_iter().zip(v1)).with_min_len(PARALLEL / LANES);
     let add = |a: [Packed; 2], b: [Packed; 2]| [a[0] + b[0], a[1] + b[1]];
     let zero = || [Packed::ZERO; 2];
-    let sums =
-        both.map(|((&c0, &v0), (&c1, &v1))| [c0 * v0, (c1.double() - c0) * (v1.double() - v0)]).reduce(zero, add);
+    let sums = both
+        .fold(zero, |[at_zero, at_two], ((&c0, &v0), (&c1, &v1))| {
+            [at_zero + c0.times(v0), at_two + (c1.double() - c0).times(v1.double() - v0)]
+        })
+        .reduce(zero, add);
     // Where the second half has no coefficients, c(2) = −c_0, and v(2) = 2·v_1 − v_0.
     let single = c0[c1.len()..].par_iter().zip(&v0[c1.len()..]).zip(&v1[c1.len()..]).with_min_len(PARALLEL / LANES);
-    let rest = single.map(|((&c, &v0), &v1)| [c * v0, c * (v0 - v1.double())]).reduce(zero, add);
+    let rest = single
+        .fold(zero, |[at_zero, at_two], ((&c, &v0), &v1)| [at_zero + c.times(v0), at_two + c.times(v0 - v1.double())])
+        .reduce(zero, add);
     for sum in add(sums, rest) {
-        prover.send(unpack(vec![sum]).into_iter().sum());
+        prover.send(sum.sum_lanes());
     }
     let challenge = prover.challenge();
     let factor = Packed::from(challenge);
-    let bound = |(i, &c): (usize, &Packed)| c + (c1.get(i).copied().unwrap_or(Packed::ZERO) - c) * factor;
-    let mut left: Vec<Packed> = c0.par_iter().enumerate().with_min_len(PARALLEL / LANES).map(bound).collect();
-    left.resize(half, Packed::ZERO);
+    let (both, single) = c0.split_at_mut(c1.len());
+    both.par_iter_mut().zip(c1).with_min_len(PARALLEL / LANES).for_each(|(c0, &mut c1)| *c0 = c0.toward(c1, factor));
+    let rest = Packed::ONE - factor;
+    single.par_iter_mut().with_min_len(PARALLEL / LANES).for_each(|c| *c *= rest);
+    coefficients.truncate(half);
+    coefficients.resize(half, Packed::ZERO);
     let right: Vec<Packed> =
-        v0.par_iter().zip(v1).with_min_len(PARALLEL / LANES).map(|(&v0, &v1)| factor * (v1 - v0) + v0).collect();
-    let (mut point, [_, value]) = sumcheck::prove_packed(prover, [left, right], &[], &Product);
+        v0.par_iter().zip(v1).with_min_len(PARALLEL / LANES).map(|(&v0, &v1)| factor.times(v1 - v0).plus(v0)).collect();
+    let (mut point, [_, value]) = sumcheck::prove_packed(prover, [coefficients, right], &[], &Product);
     point.insert(0, challenge);
     (point, value)
 }
-
-type PackedBase = <Base as Field>::Packing;
 
 /// Follows [`prove_claims`]; returns the point and the value the commitment is to be opened to.
 pub(super) fn verify_claims(verifier: &mut Verifier, variables: usize) -> Result<(Vec<Ext>, Ext), ZkError> {
