@@ -50,6 +50,9 @@ impl Settings {
             14..=16 => Self::new(variables, 4, 5, 7),
             17..=18 => Self::new(variables, 2, 6, 6),
             19..=20 => Self::new(variables, 2, 6, 4),
+            // Half the rate takes two fifths more time, and saves three tenths of the bytes.
+            21..=23 => Self { later_rates: vec![5, 9], mask_rate: 7, ..Self::new(variables, 2, 6, 5) },
+            // Here memory is what there is least of.
             _ => Self::new(variables, 1, 6, 4),
         }
     }
