@@ -170,29 +170,21 @@ impl Lookups {
     pub fn prove(&self, vector: &[Base], prover: &mut Prover<'_>) {
         let [alpha, gamma] = [prover.challenge(), prover.challenge()];
         let leaves = Leaves::new(self, vector, alpha, gamma);
-        // The largest layers, leaves and the sums of two of them, are not kept but computed again when they are proven.
+        // The largest layers, leaves and the sums of two of them, are computed only when they are proven.
         let streamed = leaves.are_many();
-        let mut layers = tower(if streamed { leaves.above().above() } else { leaves.layer() });
+        let mut layers = tower(if streamed { leaves.above_twice() } else { leaves.layer() });
         let [n0, n1, d0, d1] = layers.pop().expect("a tower has a top").last();
         prover.send_all(&[n0, n1, d0, d1]);
         let root = d0 * d1;
         prover.send(root);
         prover.send(root.inverse());
         let mut point = vec![prover.challenge()];
-        let mut descend = |prove: &mut dyn FnMut(&[Ext], Ext, &mut Prover<'_>) -> (Vec<Ext>, [Ext; 4])| {
-            let lambda = prover.challenge();
-            let (challenges, values) = prove(&point, lambda, prover);
-            prover.send_all(&values);
-            point = [vec![prover.challenge()], challenges].concat();
-        };
-        let mut rest = layers.into_iter().rev();
-        while let Some(layer) = rest.next() {
-            let mut layer = Some(layer);
-            descend(&mut |point, lambda, prover| layer.take().expect("one proof a layer").prove(point, lambda, prover));
+        for layer in layers.into_iter().rev() {
+            descend(&mut point, prover, |point, lambda, prover| layer.prove(point, lambda, prover));
         }
         if streamed {
-            descend(&mut |point, lambda, prover| leaves.above().prove(point, lambda, prover));
-            descend(&mut |point, lambda, prover| leaves.prove(point, lambda, prover));
+            descend(&mut point, prover, |point, lambda, prover| leaves.above().prove(point, lambda, prover));
+            descend(&mut point, prover, |point, lambda, prover| leaves.prove(point, lambda, prover));
         }
     }
 
@@ -283,6 +275,18 @@ impl Lookups {
         verifier.claim(multiplicities, numerator);
         verifier.claim(entries, denominator);
     }
+}
+
+/// Proves one layer, whose claims `prove` reduces to its halves at one point, and moves the point into the layer.
+fn descend(
+    point: &mut Vec<Ext>,
+    prover: &mut Prover<'_>,
+    prove: impl FnOnce(&[Ext], Ext, &mut Prover<'_>) -> (Vec<Ext>, [Ext; 4]),
+) {
+    let lambda = prover.challenge();
+    let (challenges, values) = prove(point, lambda, prover);
+    prover.send_all(&values);
+    *point = [vec![prover.challenge()], challenges].concat();
 }
 
 /// What the columns of a row are weighed by.

@@ -5,7 +5,7 @@
 use p3_field::PrimeCharacteristicRing;
 use rayon::prelude::*;
 
-use crate::packed::{LANES, Packed, pack, unpack};
+use crate::packed::{LANES, Packed, lane_of, pack, unpack};
 use crate::{Base, Ext};
 
 /// Below this many entries a loop stays on one thread: some tens of microseconds of work, well above a task's cost.
@@ -258,7 +258,8 @@ impl Piece {
                 for index in from - self.offset..to - self.offset {
                     let place = self.offset + index - start;
                     let value = self.rows[index / columns.len()] * columns[index % columns.len()];
-                    block[place / LANES].add_lane(place % LANES, value);
+                    let (packed, lane) = lane_of(place, LANES);
+                    block[packed].add_lane(lane, value);
                 }
             }
         }
@@ -281,7 +282,9 @@ impl Coefficients {
         let end = pieces.iter().map(|piece| piece.end).max().unwrap_or(0);
         let mut packed = Packed::zeros(end.div_ceil(LANES));
         packed.par_chunks_mut(BLOCK).enumerate().for_each(|(index, block)| {
-            pieces.iter().for_each(|piece| piece.add_to(index * BLOCK * LANES, block));
+            for piece in &pieces {
+                piece.add_to(index * BLOCK * LANES, block);
+            }
         });
         Self { packed }
     }

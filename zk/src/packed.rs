@@ -1,3 +1,8 @@
+#![expect(
+    clippy::inline_always,
+    reason = "as calls these pass vectors of the machine through memory, at half the speed"
+)]
+
 use std::iter::{Product, Sum};
 use std::ops::{Add, AddAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
@@ -33,7 +38,7 @@ impl Packed {
         Ext::from_basis_coefficients_fn(|c| self.0[c].as_slice()[lane])
     }
 
-    pub(crate) fn set_lane(&mut self, lane: usize, value: Ext) {
+    fn set_lane(&mut self, lane: usize, value: Ext) {
         let coefficients: &[Base] = value.as_basis_coefficients_slice();
         for (packed, &coefficient) in self.0.iter_mut().zip(coefficients) {
             packed.as_slice_mut()[lane] = coefficient;
@@ -95,6 +100,11 @@ pub(crate) fn unpack(values: &[Packed]) -> Vec<Ext> {
     values.iter().flat_map(|packed| (0..LANES).map(|lane| packed.lane(lane))).collect()
 }
 
+/// The packed element and the lane in it of an entry.
+pub(crate) const fn lane_of(index: usize, lanes: usize) -> (usize, usize) {
+    (index / lanes, index % lanes)
+}
+
 /// `X³ = X + 1`: each coefficient of a product is a sum of three products, reduced once.
 #[inline(always)]
 fn rows([b0, b1, b2]: [PackedBase; 3]) -> [[PackedBase; 3]; 3] {
@@ -136,7 +146,7 @@ impl PrimeCharacteristicRing for Packed {
     const NEG_ONE: Self = Self([PackedBase::NEG_ONE, PackedBase::ZERO, PackedBase::ZERO]);
 
     fn from_prime_subfield(value: Base) -> Self {
-        Self::from_base(PackedBase::from(value))
+        Self::from_base(PackedBase::broadcast(value))
     }
 
     #[inline(always)]
@@ -152,7 +162,8 @@ impl From<Ext> for Packed {
     #[inline(always)]
     fn from(value: Ext) -> Self {
         let coefficients: &[Base] = value.as_basis_coefficients_slice();
-        Self([coefficients[0].into(), coefficients[1].into(), coefficients[2].into()])
+        let broadcast = PackedBase::broadcast;
+        Self([broadcast(coefficients[0]), broadcast(coefficients[1]), broadcast(coefficients[2])])
     }
 }
 

@@ -5,6 +5,11 @@
 //! the degree of `f`; the verifier's claim is `(1 − z)·h(0) + z·h(1)`, so `h(1)` follows from the claim and is not sent
 //! (Gruen 2024, "Some improvements for the PIOP for `ZeroCheck`", §3). In a plain variable it is `h(0) + h(1)`.
 
+#![expect(
+    clippy::inline_always,
+    reason = "as calls these pass vectors of the machine through memory, at half the speed"
+)]
+
 use p3_field::{Algebra, Field, PrimeCharacteristicRing};
 use rayon::prelude::*;
 
@@ -142,7 +147,7 @@ struct Rounds<A, const N: usize> {
     challenges: Vec<Ext>,
 }
 
-pub(crate) type Sums<A> = [A; MAX_DEGREE];
+type Sums<A> = [A; MAX_DEGREE];
 
 impl<const N: usize> Rounds<Ext, N> {
     fn new(tables: [Vec<Ext>; N], point: &[Ext]) -> Self {
@@ -266,7 +271,7 @@ fn drop_first<A: PrimeCharacteristicRing + Copy>(weights: &mut Vec<A>) {
 
 /// Sums over a chunk of `len` entries, whose values with the first variable at 0 and 1 `values` gives.
 #[inline(always)]
-pub(crate) fn weighed_sums<A: Algebra<Ext> + Copy, S: Summand<N>, const N: usize>(
+fn weighed_sums<A: Algebra<Ext> + Copy, S: Summand<N>, const N: usize>(
     weights: Option<&Weights<A>>,
     chunk: usize,
     len: usize,
@@ -295,7 +300,7 @@ struct Quarters<'a, A> {
     high: [&'a [A]; 2],
 }
 
-pub(crate) fn add<A: PrimeCharacteristicRing + Copy>(a: Sums<A>, b: Sums<A>) -> Sums<A> {
+fn add<A: PrimeCharacteristicRing + Copy>(a: Sums<A>, b: Sums<A>) -> Sums<A> {
     std::array::from_fn(|i| a[i] + b[i])
 }
 

@@ -1,3 +1,8 @@
+#![expect(
+    clippy::inline_always,
+    reason = "as calls these pass vectors of the machine through memory, at half the speed"
+)]
+
 use p3_field::Algebra;
 use rayon::prelude::*;
 

@@ -1,3 +1,8 @@
+#![expect(
+    clippy::inline_always,
+    reason = "as calls these pass vectors of the machine through memory, at half the speed"
+)]
+
 use p3_field::{PackedValue, PrimeCharacteristicRing};
 use rayon::prelude::*;
 
@@ -93,6 +98,22 @@ impl<'a> Leaves<'a> {
         Layer::Packed(Fractions { numerators: [low.0, high.0], denominators: [low.1, high.1] })
     }
 
+    /// The layer above [`Self::above`].
+    pub(super) fn above_twice(&self) -> Layer {
+        let eighth = self.len / (8 * LANES);
+        let [low, high] = [0, eighth].map(|start| -> (Vec<Packed>, Vec<Packed>) {
+            let blocks = (start..start + eighth).into_par_iter().with_min_len(PARALLEL / LANES);
+            let cursors = || -> [Cursor<'_, '_>; 4] { std::array::from_fn(|_| self.cursor()) };
+            let sum = |cursors: &mut [Cursor<'_, '_>; 4], block: usize| {
+                let [first, second] = pairs(cursors, block, 2 * eighth);
+                let ((n0, d0), (n1, d1)) = (first.sum(), second.sum());
+                (Packed::dot_product(&[n0, n1], &[d1, d0]), d0 * d1)
+            };
+            blocks.map_init(cursors, sum).unzip()
+        });
+        Layer::Packed(Fractions { numerators: [low.0, high.0], denominators: [low.1, high.1] })
+    }
+
     /// Proves the claims about the layer above at `point`; as [`Layer::prove`].
     ///
     /// The first round and the binding of its variable compute the leaves as they go.
@@ -156,7 +177,7 @@ impl<'a> Leaves<'a> {
     #[inline(always)]
     fn packed(&self, segment: &Segment<'_>, index: usize) -> (PackedBase, Packed) {
         let row = index - segment.start;
-        let entries = |start: usize| *PackedBase::from_slice(&self.vector[start..start + LANES]);
+        let entries = |start: usize| *PackedBase::from_slice(&self.vector[start..][..LANES]);
         let base = Packed::from(segment.base);
         match segment.kind {
             Kind::Nothing => (PackedBase::ZERO, base),
@@ -183,6 +204,13 @@ struct Pair {
     n1: PackedBase,
     d0: Packed,
     d1: Packed,
+}
+
+impl Pair {
+    #[inline(always)]
+    fn sum(&self) -> (Packed, Packed) {
+        (self.d1.times(self.n0) + self.d0.times(self.n1), self.d0 * self.d1)
+    }
 }
 
 /// The pairs of a block with the first variable at 0 and at 1.
