@@ -8,8 +8,10 @@ use nexus_dp::account::Rho;
 use nexus_dp::budget::Budget;
 use nexus_mpc::journal::{Journal, Step};
 use nexus_mpc::session::{ClientId, Identity, Round};
-use rand_core::CryptoRng;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{CryptoRng, SeedableRng};
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use crate::Error;
 use crate::attack::Attack;
@@ -188,6 +190,10 @@ impl Participant {
         let context = self.session.proof_context(client, round);
         let (data, secret) = other.unwrap_or((&self.data, &mut self.secret));
         let examples = data.examples()?;
+        // A stream of its own: noise and keys, drawn after, do not depend on how much a prover draws.
+        let mut seed = Zeroizing::new([0; 32]);
+        rng.fill_bytes(&mut *seed);
+        let rng = &mut ChaCha20Rng::from_seed(*seed);
         let proven: Result<(Vec<u8>, training::Trained), TrainingError> = match self.session.config().proof() {
             TrainingProof::Transparent => TransparentProof::new(statement, secret, examples, products, &context, rng)
                 .map(|(proof, trained)| (proof.to_bytes(), trained)),
