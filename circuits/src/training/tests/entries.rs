@@ -45,7 +45,7 @@ fn name(relation: &Relation, entry: usize) -> (&'static str, usize) {
         limbs("softmax remainder", &softmax.remainder);
         limbs("softmax slack", &softmax.slack);
         single.extend([("difference", softmax.difference), ("exponential", softmax.exponential)]);
-        single.extend([("first", softmax.first), ("greatest", softmax.greatest)]);
+        single.extend([("first", softmax.first), ("greatest", softmax.greatest), ("softmax error", softmax.error)]);
     }
     single.extend([("input", layout.data.inputs), ("target", layout.data.targets)]);
     if let Some(clip) = &layout.clip {
@@ -66,7 +66,7 @@ fn name(relation: &Relation, entry: usize) -> (&'static str, usize) {
 }
 
 /// Whether nothing is made of an entry, so that it may hold whatever its table does: between columns (multiplicities are
-/// counted anew), features and classes beside the real ones, the inverse of zero, the sign of zero.
+/// counted anew), features beside the real ones, a first output beside the classes, the inverse of zero, the sign of zero.
 fn is_free(case: &Case, entry: usize) -> bool {
     let Case { relation, witness, .. } = case;
     let (layout, at) = (&relation.layout, |column: Column, row: usize| witness.vector[column.offset + row]);
@@ -75,8 +75,8 @@ fn is_free(case: &Case, entry: usize) -> bool {
     match name {
         "gap" => true,
         "input" => row % (1 << layout.data.input_bits) >= case.plan.shape().inputs(),
-        // Targets, and which output is the first of the greatest: there the difference is zero.
-        "target" | "first" => row % (1 << layout.data.target_bits) >= classes,
+        // Which output is the first of the greatest: there the difference is zero. A target makes the error beside it.
+        "first" => row % (1 << layout.data.target_bits) >= classes,
         "relu inverse" => {
             let of = |layer: &&super::LayerColumns| {
                 layer.backward.as_ref().is_some_and(|(_, relu)| relu.inverse.offset + row == entry)
@@ -101,7 +101,7 @@ const RELU: &str = "a ReLU";
 const ROUNDING: &str = "a rounding";
 
 /// Which relations notice a change of what, beside its own table. The first of them is named: most changes break several.
-const NOTICED: [(&str, &[&str]); 32] = [
+const NOTICED: [(&str, &[&str]); 33] = [
     ("backward high", &[SUM, CLAIM]),
     ("backward in range", &[SUM]),
     ("backward low", &[RELU, CLAIM]),
@@ -131,9 +131,10 @@ const NOTICED: [(&str, &[&str]); 32] = [
     ("relu on", &[RELU]),
     ("scale", &[CLIP]),
     ("scale slack", &[CLAIM]),
+    ("softmax error", &[SOFTMAX]),
     ("softmax remainder", &[SOFTMAX]),
     ("softmax slack", &[CLAIM]),
-    ("target", &[CLAIM]),
+    ("target", &[SOFTMAX, CLAIM]),
 ];
 
 /// Changes each entry up and down, with multiplicities counted anew where the change stays in its table; returns which

@@ -2,7 +2,7 @@
 
 use nexus_zk::argument::check;
 use nexus_zk::{Base, from_signed};
-use p3_field::PrimeField64;
+use p3_field::{PrimeCharacteristicRing, PrimeField64};
 
 use super::patches::Call;
 use super::wires::write;
@@ -13,6 +13,7 @@ pub(super) fn entropy() -> Spec {
     Spec { shape: "3-4-3", loss: Loss::CrossEntropy, format: NARROW, batch: 4, steps: 3, clip: None, ..Spec::default() }
 }
 
+const SOFTMAX: &str = "the softmax";
 const CLASSES: usize = 3;
 const WIDTH: usize = 4;
 
@@ -26,19 +27,36 @@ struct Row {
     probability: [i64; WIDTH],
     remainder: [i64; WIDTH],
     slack: [i64; WIDTH],
+    label: usize,
 }
 
 impl Row {
     /// The row of outputs under a "greatest" one, with exponentials that are looked up where they can be.
-    fn under(case: &Case, outputs: [i64; CLASSES], greatest: i64, first: usize) -> Self {
+    fn under(case: &Case, i: usize, greatest: i64, first: usize) -> Self {
+        let outputs = outputs(case, i);
         let table = table(case);
         let difference = std::array::from_fn(|j| outputs.get(j).map_or(0, |output| greatest - output));
         let exponential =
             difference.map(|d| usize::try_from(d).ok().and_then(|d| table.get(d)).map_or(70_000, |&e| e.into()));
         let (zero, first) = ([0; WIDTH], std::array::from_fn(|j| i64::from(j == first)));
-        let row = Self { greatest, first, difference, exponential, probability: zero, remainder: zero, slack: zero };
+        let row = Self {
+            greatest,
+            first,
+            difference,
+            exponential,
+            probability: zero,
+            remainder: zero,
+            slack: zero,
+            label: label(case, i),
+        };
         let sum = row.sum();
         row.divided(sum)
+    }
+
+    /// What goes back from outputs in range: beside the classes there is no target.
+    fn errors(&self) -> [i64; WIDTH] {
+        let one = 1 << NARROW.activation_fraction;
+        std::array::from_fn(|j| self.probability[j] - if j == self.label { one } else { 0 })
     }
 
     fn sum(&self) -> i64 {
@@ -76,24 +94,53 @@ fn honest(case: &Case, i: usize) -> (Row, [usize; CLASSES]) {
     let outputs = outputs(case, i);
     let mut order = [0, 1, 2];
     order.sort_by_key(|&j| -outputs[j]);
-    (Row::under(case, outputs, outputs[order[0]], order[0]), order)
+    (Row::under(case, i, outputs[order[0]], order[0]), order)
+}
+
+/// The label of a row of the last step.
+fn label(case: &Case, i: usize) -> usize {
+    let batch = case.schedule.batches().nth(case.plan.steps() - 1).unwrap();
+    case.labels[batch[i] as usize].into()
+}
+
+/// The errors of a row of the last step, as they stand in their column, and which outputs are in range.
+fn honest_errors(case: &Case, i: usize) -> ([i64; WIDTH], [bool; WIDTH]) {
+    let error = case.relation.layout.softmax.as_ref().unwrap().error;
+    let in_range = case.relation.layout.layers[1].forward.rounding.in_range;
+    let row = (case.plan.steps() - 1) * case.plan.batch() + i;
+    let at = |column: super::Column, j: usize| case.witness.vector[column.offset + WIDTH * row + j];
+    let signed = |value: Base| match value.as_canonical_u64() {
+        small if small < 1 << 32 => small as i64,
+        _ => -((-value).as_canonical_u64() as i64),
+    };
+    (std::array::from_fn(|j| signed(at(error, j))), std::array::from_fn(|j| at(in_range, j) == Base::ONE))
 }
 
 /// The run whose last step has another row of softmax and goes on with its probabilities.
 fn run(case: &Case, i: usize, row: &Row) -> Vec<Base> {
-    let (honest, _) = honest(case, i);
+    let mut vector = run_with(case, i, row.errors());
+    put(case, &mut vector, i, row);
+    vector
+}
+
+/// The run whose last step goes on with other errors of a row.
+fn run_with(case: &Case, i: usize, errors: [i64; WIDTH]) -> Vec<Base> {
+    let (honest, _) = honest_errors(case, i);
     let last = case.plan.steps() - 1;
     let mut vector = case.tampered_at(|step, call, left, right| {
-        let errors = match call {
+        let factor = match call {
             Call::Gradient(1) if step == last => right,
             Call::Backward(1) if step == last => left,
             _ => return,
         };
         for j in 0..CLASSES {
-            errors[CLASSES * i + j] += (row.probability[j] - honest.probability[j]) as i32;
+            factor[CLASSES * i + j] += (errors[j] - honest[j]) as i32;
         }
     });
-    put(case, &mut vector, i, row);
+    let column = case.relation.layout.softmax.as_ref().unwrap().error;
+    for (j, error) in errors.into_iter().enumerate() {
+        vector[column.offset + WIDTH * (last * case.plan.batch() + i) + j] = from_signed(error);
+    }
     vector
 }
 
@@ -123,7 +170,9 @@ fn varied() -> (Case, usize) {
         let (row, order) = honest(case, i);
         let d = order.map(|j| row.difference[j]);
         let near = 0 < d[1] && d[1] < d[2] && d[2] < 100;
-        near && order.iter().all(|&j| row.probability[j] > 0) && row.remainder.iter().all(|&r| r > 0)
+        near && honest_errors(case, i).1 == [true; WIDTH]
+            && order.iter().all(|&j| row.probability[j] > 0)
+            && row.remainder.iter().all(|&r| r > 0)
     };
     let runs = (0..60).map(|k| Spec { start: 792_319 + 7_919 * k, ..entropy() }.case());
     let mut rows = runs.filter_map(|case| {
@@ -143,8 +192,7 @@ fn only_tables_fail(case: &Case, what: &str, vector: &[Base]) {
 pub(super) fn out_of_tables() -> (Case, [Vec<Base>; 2]) {
     let (case, i) = varied();
     let (row, [most, second, _]) = honest(&case, i);
-    let outputs = outputs(&case, i);
-    let lower = Row::under(&case, outputs, outputs[second], second);
+    let lower = Row::under(&case, i, outputs(&case, i)[second], second);
     let (sum, mut wrong) = (row.sum(), row);
     wrong.probability[most] += 1;
     wrong.remainder[most] -= 2 * sum;
@@ -174,7 +222,7 @@ fn a_softmax_out_of_its_tables_passes_everything_else() {
         only_tables_fail(&case, "no exponential", &run(&case, i, &none.divided(sum)));
     }
     // A greatest output below another one, whose difference is negative.
-    let lower = Row::under(&case, outputs(&case, i), outputs(&case, i)[second], second);
+    let lower = Row::under(&case, i, outputs(&case, i)[second], second);
     assert!(lower.difference[most] < 0);
     only_tables_fail(&case, "a greatest output below another", &run(&case, i, &lower));
     // Probabilities that are off by one, and remainders that make up for it.
@@ -194,8 +242,8 @@ fn the_greatest_output_is_one_of_the_classes() {
     let (case, i) = varied();
     let (row, [most, second, _]) = honest(&case, i);
     // All differences one too great: nothing is at the first.
-    let mut above = Row::under(&case, outputs(&case, i), row.greatest + 1, most);
-    assert_eq!(case.check(&run(&case, i, &above)), Err(relation("the softmax")));
+    let mut above = Row::under(&case, i, row.greatest + 1, most);
+    assert_eq!(case.check(&run(&case, i, &above)), Err(relation(SOFTMAX)));
     above.first = [0; WIDTH];
     assert_eq!(case.check(&run(&case, i, &above)), Err(relation(CLAIM)), "no first");
     above.first = [0, 0, 0, 1];
@@ -204,15 +252,15 @@ fn the_greatest_output_is_one_of_the_classes() {
     above.difference[3] = 1;
     above.exponential[3] = table(&case)[1].into();
     let sum = above.sum();
-    assert_eq!(case.check(&run(&case, i, &above.divided(sum))), Err(relation("the softmax")), "another padded class");
+    assert_eq!(case.check(&run(&case, i, &above.divided(sum))), Err(relation(SOFTMAX)), "another padded class");
 
     // The right greatest, and another first.
     for (first, expected, what) in [
         ([0; WIDTH], CLAIM, "none"),
         ([0, 0, 0, 1], CLAIM, "the padded class"),
-        (std::array::from_fn(|j| i64::from(j == second)), "the softmax", "an output below the greatest"),
-        (std::array::from_fn(|j| i64::from(j == second || j == most)), "the softmax", "two of them"),
-        ([1; WIDTH], "the softmax", "all of them"),
+        (std::array::from_fn(|j| i64::from(j == second)), SOFTMAX, "an output below the greatest"),
+        (std::array::from_fn(|j| i64::from(j == second || j == most)), SOFTMAX, "two of them"),
+        ([1; WIDTH], SOFTMAX, "all of them"),
     ] {
         let row = Row { first, ..row.clone() };
         assert_eq!(case.check(&run(&case, i, &row)), Err(relation(expected)), "{what}");
@@ -231,12 +279,12 @@ fn a_division_that_is_not_one_is_named() {
     // Another probability, with errors to match and nothing to make up for it.
     let mut wrong = row.clone();
     wrong.probability[most] -= 1;
-    assert_eq!(case.check(&run(&case, i, &wrong)), Err(relation("the softmax")));
+    assert_eq!(case.check(&run(&case, i, &wrong)), Err(relation(SOFTMAX)));
     // Sums of all columns, the padded class included; of one exponential; of another row.
     let other = honest(&case, (i + 1) % case.plan.batch()).0.sum();
     for sum in [sum + row.exponential[3], row.exponential[most], other, sum + 1, 2 * sum] {
         if sum != row.sum() {
-            assert_eq!(case.check(&run(&case, i, &row.clone().divided(sum))), Err(relation("the softmax")), "{sum}");
+            assert_eq!(case.check(&run(&case, i, &row.clone().divided(sum))), Err(relation(SOFTMAX)), "{sum}");
         }
     }
     // Half a probability more to every class: rounding down.
@@ -246,7 +294,7 @@ fn a_division_that_is_not_one_is_named() {
         (down.probability[j], down.remainder[j]) = (dividend / (2 * sum), dividend % (2 * sum));
         down.slack[j] = 2 * sum - 1 - down.remainder[j];
     }
-    assert_eq!(case.check(&run(&case, i, &down)), Err(relation("the softmax")));
+    assert_eq!(case.check(&run(&case, i, &down)), Err(relation(SOFTMAX)));
     // A remainder and its slack that do not belong together.
     let mut row = row;
     row.slack[most] -= 1;
@@ -258,26 +306,68 @@ fn errors_are_probabilities_minus_targets_once() {
     let (case, i) = varied();
     let last = case.plan.steps() - 1;
     let one = 1 << NARROW.activation_fraction;
-    let example = case.schedule.batches().nth(last).unwrap()[i] as usize;
-    let label = usize::from(case.labels[example]);
     let (row, order) = honest(&case, i);
-    let outputs = outputs(&case, i);
+    let (label, outputs) = (row.label, outputs(&case, i));
+    let (errors, _) = honest_errors(&case, i);
+    assert_eq!(errors, row.errors());
     let mut changes = vec![
         ("the target twice", label, -one),
         ("no target", label, one),
         ("the target of another class", (label + 1) % CLASSES, -one),
+        ("no error", label, -errors[label]),
     ];
     // An output in the place of its probability.
-    changes.push(("an output", order[2], (outputs[order[2]] - row.probability[order[2]]) as i32));
+    changes.push(("an output", order[2], outputs[order[2]] - row.probability[order[2]]));
     for (what, class, change) in changes {
+        assert_ne!(change, 0, "{what}");
+        let mut wrong = errors;
+        wrong[class] += change;
+        assert_eq!(case.check(&run_with(&case, i, wrong)), Err(relation(SOFTMAX)), "{what}");
+        // Other errors than those that are written down.
         let vector = case.tampered_at(|step, call, left, right| match call {
-            Call::Gradient(1) if step == last => right[CLASSES * i + class] += change,
-            Call::Backward(1) if step == last => left[CLASSES * i + class] += change,
+            Call::Gradient(1) if step == last => right[CLASSES * i + class] += change as i32,
+            Call::Backward(1) if step == last => left[CLASSES * i + class] += change as i32,
             _ => (),
         });
-        assert!(change != 0 && vector != case.witness.vector, "{what}");
+        assert!(vector != case.witness.vector, "{what}");
         assert_eq!(case.check(&vector), Err(relation(CLAIM)), "{what}");
     }
+}
+
+/// A case whose start weights saturate outputs of the last step on both sides.
+fn saturated(seed: i32) -> Case {
+    let mut case = Spec { start: 792_319 + 7_919 * seed, ..entropy() }.case();
+    let limit = 1 << (NARROW.weight_bits - 1);
+    let wide = case.start.values().iter().map(|&weight| (4 * weight).clamp(-limit, limit - 1)).collect();
+    case.start = super::Weights::new(case.plan.shape(), wide, NARROW).unwrap();
+    case.relation.models = case.start.clone().into();
+    let witness = super::Witness::new(&case.relation, &case.start, case.examples(), &case.schedule, super::Integers);
+    case.witness = witness.unwrap();
+    case
+}
+
+#[test]
+fn a_saturated_output_keeps_no_error_that_pushes_it_further_and_no_other_loses_its_own() {
+    // Stopped and kept, of labels and of others.
+    let mut seen = [0; 4];
+    for case in (0..40).map(saturated) {
+        assert_eq!(case.check(&case.honest()), Ok(()));
+        for i in 0..case.plan.batch() {
+            let (row, _) = honest(&case, i);
+            let (errors, in_range) = honest_errors(&case, i);
+            for j in (0..CLASSES).filter(|&j| !in_range[j] && row.errors()[j] != 0) {
+                let mut wrong = errors;
+                let kept = errors[j] != 0;
+                wrong[j] = if kept { 0 } else { row.errors()[j] };
+                let kind = 2 * usize::from(j == row.label) + usize::from(kept);
+                seen[kind] += 1;
+                if seen[kind] < 4 {
+                    assert_eq!(case.check(&run_with(&case, i, wrong)), Err(relation(SOFTMAX)), "{kind}");
+                }
+            }
+        }
+    }
+    assert!(seen.iter().all(|&count| count > 0), "{seen:?}");
 }
 
 #[test]
