@@ -92,8 +92,9 @@ fn errors(relation: &Relation, columns: &LayerColumns, vector: &[Base]) -> Vec<B
         for (class, (error, &target)) in errors.iter_mut().zip(targets).enumerate() {
             let entry = row * width + class;
             *error = match &relation.layout.softmax {
-                Some(softmax) if class < classes => vector[softmax.error.offset + entry],
-                Some(_) => Base::ZERO,
+                // What stands beside the classes is no error.
+                _ if class >= classes => Base::ZERO,
+                Some(softmax) => vector[softmax.error.offset + entry],
                 None => vector[columns.forward.value.offset + entry] - offset - one * target,
             };
         }
