@@ -137,7 +137,9 @@ fn every_field_of_the_statement_that_is_changed_is_noticed() {
     let folder = Folder::new(&["--clip", "0.05", "--beacon", &"5a".repeat(32)]);
     // What still makes a statement is another statement, which the proof does not show; the rest makes none.
     for (from, to, expected) in [
-        ("version = 1", "version = 2", 2),
+        ("version = 2", "version = 1", 2),
+        ("squared-error", "cross-entropy", 3),
+        ("squared-error", "absolute-error", 2),
         ("zero-knowledge", "transparent", 2),
         ("zero-knowledge", "opaque", 2),
         ("standalone", "elsewhere", 3),
