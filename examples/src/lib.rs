@@ -1,7 +1,7 @@
 //! What the programs share: the files that `prove-training` publishes and `verify-training` reads.
 //!
 //! ```
-//! use nexus_circuits::reference::{Examples, Integers};
+//! use nexus_circuits::reference::{Examples, Integers, Loss};
 //! use nexus_circuits::training::DataCommitment;
 //! use nexus_examples::{Clipping, Network, ProofKind, Published, StatementFile, Steps, TrainingProof};
 //! use nexus_federated::model::Model;
@@ -20,7 +20,7 @@
 //!     session: "standalone".into(),
 //!     beacon: [7; 32],
 //!     model: network,
-//!     training: Steps { batch: 2, steps: 3, rate_shift: 1 },
+//!     training: Steps { batch: 2, loss: Loss::SquaredError, steps: 3, rate_shift: 1 },
 //!     clip: Some(Clipping { bound: 20_000, dropped_bits: 4 }),
 //! };
 //! let statement = file.statement(&start, &data)?;
