@@ -103,7 +103,7 @@ impl Layer {
         }
     }
 
-    /// The entering position that a position of the source is averaged into; none for what is dropped.
+    /// The entering position that a position of the source is averaged into; none for what is dropped, or beyond the source.
     pub(crate) const fn pooled(&self, position: usize) -> Option<usize> {
         let image = self.image();
         let (y, x) = (position / self.source.width / self.pool, position % self.source.width / self.pool);
@@ -151,6 +151,9 @@ mod tests {
         let layer = layers("5x3x1-1c1-a2-1")[1];
         assert_eq!(layer.image(), Image { height: 2, width: 1, channels: 1 });
         let pooled: Vec<_> = (0..15).map(|position| layer.pooled(position)).collect();
+        assert!((15..40).all(|position| layer.pooled(position).is_none()), "beyond the source");
+        let whole = layers("3x2x1-1c1-1")[1];
+        assert!((0..16).all(|position| whole.pooled(position) == (position < 6).then_some(position)));
         let square = [Some(0), Some(0), None];
         let next = [Some(1), Some(1), None];
         assert_eq!(pooled, [square, square, next, next, [None; 3]].concat());

@@ -104,7 +104,7 @@ impl TrainingPlan {
         }
     }
 
-    /// The network's widths.
+    /// The network.
     pub const fn shape(&self) -> &Shape {
         &self.shape
     }

@@ -43,7 +43,7 @@ impl Weights {
         }
     }
 
-    /// The network's widths.
+    /// The network.
     pub const fn shape(&self) -> &Shape {
         &self.shape
     }

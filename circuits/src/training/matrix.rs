@@ -60,8 +60,7 @@ fn images(relation: &Relation, layer: Layer, vector: &[Base]) -> Vec<Base> {
         let values = entries(vector, before.forward.value).par_chunks_exact(1 << before.value_bits());
         rows.zip(values).for_each(|(image, values)| {
             let channels = layer.source.channels;
-            let pixels = values.chunks_exact(1 << before.output_bits).take(layer.source.positions());
-            for (position, pixel) in pixels.enumerate() {
+            for (position, pixel) in values.chunks_exact(1 << before.output_bits).enumerate() {
                 if let Some(pooled) = layer.pooled(position) {
                     let sums = &mut image[pooled * channels..][..channels];
                     sums.iter_mut().zip(pixel).for_each(|(sum, &value)| *sum += value);

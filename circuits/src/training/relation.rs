@@ -147,11 +147,9 @@ impl Relation {
         if let Some(before) = layer.index.checked_sub(1).map(|index| &self.layout.layers[index]) {
             let mut weights = vec![Ext::ZERO; 1 << before.value_bits()];
             for (position, pixel) in weights.chunks_exact_mut(1 << before.output_bits).enumerate() {
-                if position < layer.source.positions()
-                    && let Some(pooled) = layer.pooled(position)
-                {
-                    pixel[..layer.source.channels]
-                        .copy_from_slice(&image[pooled * layer.source.channels..][..layer.source.channels]);
+                if let Some(pooled) = layer.pooled(position) {
+                    let channels = layer.source.channels;
+                    pixel[..channels].copy_from_slice(&image[pooled * channels..][..channels]);
                 }
             }
             let offset = before.forward.value.offset;
@@ -188,12 +186,12 @@ impl Relation {
         }
         // The last layer has one position.
         let (position, classes) = (positions[0], columns.layer.outputs);
-        let target = -Ext::from_u64(1 << self.plan.format().activation_fraction);
         if let Some(softmax) = &self.layout.softmax {
             let (offset, columns) = (softmax.error.offset, class_weights(iota, classes, position));
             functional.push(Term::Outer { offset, rows: self.rows_at(tau, beta), columns });
             return (functional, Ext::ZERO);
         }
+        let target = -Ext::from_u64(1 << self.plan.format().activation_fraction);
         let weights = class_weights(iota, classes, position * target);
         let rows = self.example_weights(tau, beta);
         functional.push(Term::Outer { offset: self.layout.data.targets.offset, rows, columns: weights });
@@ -289,13 +287,6 @@ fn image_weights(layer: Layer, rows: &[Ext], positions: &[Ext]) -> Vec<Ext> {
         let pixel = &mut weights[position * channels..][..channels];
         pixel.iter_mut().zip(rows).for_each(|(slot, &row)| *slot += weight * row);
     });
-    weights
-}
-
-/// The weight of each output position in what goes back, for weights of taps and of positions of the image.
-fn output_weights(layer: Layer, taps: &[Ext], image: &[Ext], position_bits: usize) -> Vec<Ext> {
-    let mut weights = vec![Ext::ZERO; 1 << position_bits];
-    layer.for_taps(|tap, output, position| weights[output] += taps[tap] * image[position]);
     weights
 }
 

@@ -4,7 +4,8 @@ use nexus_zk::sumcheck::{self, Product};
 use nexus_zk::{Ext, ZkError};
 use p3_field::PrimeCharacteristicRing;
 
-use super::{Constant, Relation, Rows, claimed, class_weights, output_weights};
+use super::{Constant, Relation, Rows, claimed, class_weights};
+use crate::reference::Layer;
 use crate::training::layout::{LayerColumns, bits_for};
 use crate::training::matrix::View;
 
@@ -89,6 +90,13 @@ impl Relation {
             [self.errors(columns, step, &beta, &outputs, iota), self.weights(columns, step, &rows, iota)]
         })
     }
+}
+
+/// The weight of each output position in what goes back, for weights of taps and of positions of the image.
+fn output_weights(layer: Layer, taps: &[Ext], image: &[Ext], position_bits: usize) -> Vec<Ext> {
+    let mut weights = vec![Ext::ZERO; 1 << position_bits];
+    layer.for_taps(|tap, output, position| weights[output] += taps[tap] * image[position]);
+    weights
 }
 
 /// Follows one product: the claim about its sums, the sumcheck over step and inner index, and claims about both factors.

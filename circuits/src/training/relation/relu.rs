@@ -43,7 +43,8 @@ impl Relation {
             for example in 0..self.gather.len() {
                 let start = relu.start + (example << columns.value_bits());
                 for position in 0..1 << columns.position_bits {
-                    let square = if next.pool == 1 { Some(position) } else { square(next, position) };
+                    // Without averages, padded positions have an error of zero that was rounded as any other.
+                    let square = if next.pool == 1 { Some(position) } else { next.pooled(position) };
                     let Some(square) = square else { continue };
                     let from = example * image + (square << columns.output_bits);
                     let to = start + (position << columns.output_bits);
@@ -104,11 +105,6 @@ impl Relation {
     }
 }
 
-/// The square that a position of a layer's source is averaged into, padded positions aside.
-fn square(next: Layer, position: usize) -> Option<usize> {
-    if position < next.source.positions() { next.pooled(position) } else { None }
-}
-
 impl Relation {
     /// The hidden layers, each with the next one.
     fn relus(&self) -> impl Iterator<Item = (&LayerColumns, &Rounding, &Relu, Layer)> {
@@ -126,7 +122,7 @@ impl Relation {
         }
         let (rows, positions, channels) = self.stack_point(at);
         let mut squares = vec![Ext::ZERO; 1 << bits_for(at.next.image().positions())];
-        for (position, &weight) in positions.iter().enumerate().take(at.next.source.positions()) {
+        for (position, &weight) in positions.iter().enumerate() {
             if let Some(pooled) = at.next.pooled(position) {
                 squares[pooled] += weight * scale;
             }
@@ -143,7 +139,7 @@ impl Relation {
         }
         let (rows, positions, _) = self.stack_point(at);
         let filled = |&(position, _): &(usize, &Ext)| at.next.pooled(position).is_some();
-        let positions = positions.iter().enumerate().take(at.next.source.positions()).filter(filled);
+        let positions = positions.iter().enumerate().filter(filled);
         rows.into_iter().sum::<Ext>() * positions.map(|(_, &weight)| weight).sum::<Ext>()
     }
 
