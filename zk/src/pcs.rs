@@ -52,7 +52,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-use crate::transcript::Challenger;
+use crate::transcript::{Challenger, Sponge};
 use crate::{Base, Ext, Transcript};
 
 pub use hiding::{HidingCommitted, HidingWhir};
@@ -275,7 +275,7 @@ const fn compression() -> Compression {
 
 /// For the one call of `p3-whir` that absorbs a commitment before the caller's own transcript exists.
 fn unused_challenger() -> Challenger {
-    Challenger::from_hasher(Vec::new(), Blake3)
+    Challenger::new(Sponge::new(Vec::new()))
 }
 
 fn check_variables(got: usize) -> Result<(), PcsError> {

@@ -1,14 +1,63 @@
 use p3_blake3::Blake3;
 use p3_challenger::{
-    CanObserve, CanSample, CanSampleBits, GrindingChallenger, HashChallenger, SerializingChallenger64,
+    ByteGrindingChallenger, CanObserve, CanSample, CanSampleBits, GrindingChallenger, HashChallenger,
+    SerializingChallenger64,
 };
 use p3_field::BasedVectorSpace;
 use p3_symmetric::Hash;
 
 use crate::{Base, Ext};
 
-/// The sponge underneath: BLAKE3 over serialised field elements.
-pub(crate) type Challenger = SerializingChallenger64<Base, HashChallenger<u8, Blake3, 32>>;
+/// The sponge underneath, over serialised field elements.
+pub(crate) type Challenger = SerializingChallenger64<Base, Sponge>;
+
+/// How many candidates for a proof of work are tried together.
+const GRINDING_WINDOW: u64 = 1 << 12;
+
+/// BLAKE3 over bytes, whose proof of work is the least one, so that a proof does not depend on how threads are timed.
+#[derive(Clone, Debug)]
+pub(crate) struct Sponge(HashChallenger<u8, Blake3, 32>);
+
+impl Sponge {
+    pub(crate) const fn new(state: Vec<u8>) -> Self {
+        Self(HashChallenger::new(state, Blake3))
+    }
+}
+
+impl CanObserve<u8> for Sponge {
+    fn observe(&mut self, value: u8) {
+        self.0.observe(value);
+    }
+
+    fn observe_slice(&mut self, values: &[u8]) {
+        self.0.observe_slice(values);
+    }
+}
+
+impl CanSample<u8> for Sponge {
+    fn sample(&mut self) -> u8 {
+        self.0.sample()
+    }
+}
+
+impl ByteGrindingChallenger for Sponge {
+    fn find_witness<const W: usize, const S: usize>(
+        &self,
+        num_candidates: u64,
+        encode: impl Fn(u64) -> [u8; W] + Sync,
+        accepts: impl Fn([u8; S]) -> bool + Sync,
+    ) -> Option<u64> {
+        (0..num_candidates.div_ceil(GRINDING_WINDOW)).find_map(|window| {
+            let start = window * GRINDING_WINDOW;
+            let any_below = |end| self.0.find_witness(end, |offset| encode(start + offset), &accepts);
+            let mut found = any_below(GRINDING_WINDOW.min(num_candidates - start))?;
+            while let Some(smaller) = any_below(found) {
+                found = smaller;
+            }
+            Some(start + found)
+        })
+    }
+}
 
 /// A Fiat–Shamir transcript: what the prover has said so far, and challenges that depend on all of it.
 ///
@@ -27,7 +76,7 @@ pub struct Transcript {
 impl Transcript {
     /// A transcript for one protocol (with its version), session and statement.
     pub fn new(protocol: &str, session: &[u8], statement: &[u8]) -> Self {
-        let challenger = Challenger::from_hasher(b"cipher-nexus transcript v1".to_vec(), Blake3);
+        let challenger = Challenger::new(Sponge::new(b"cipher-nexus transcript v1".to_vec()));
         let mut transcript = Self { challenger };
         transcript.absorb_bytes("protocol", protocol.as_bytes());
         transcript.absorb_bytes("session", session);
@@ -105,6 +154,20 @@ mod tests {
         let mut with = Transcript::new("p", b"s", b"x");
         with.absorb(Ext::ONE);
         assert_ne!(base, with.challenge());
+    }
+
+    #[test]
+    fn the_least_work_is_found() {
+        for session in 0..8_u8 {
+            for bits in [1, 6, 13] {
+                let transcript = Transcript::new("p", &[session], b"x");
+                let least = (0..)
+                    .map(Base::from_u64)
+                    .find(|&candidate| transcript.clone().check_work(bits, candidate))
+                    .unwrap();
+                assert_eq!(transcript.clone().grind(bits), least, "{bits} bits in session {session}");
+            }
+        }
     }
 
     #[test]
