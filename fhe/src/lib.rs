@@ -13,3 +13,14 @@
 //! | `kahe` | key-homomorphic masks over Goldilocks for one-shot aggregation |
 //! | `tfhe`, `concrete` | Zama's libraries behind features, for comparison and for table look-ups |
 //! | `inference` | a candle network evaluated under CKKS and TFHE |
+
+mod bytes;
+mod error;
+pub mod noise;
+mod params;
+pub mod ring;
+pub mod rlwe;
+
+pub use error::FheError;
+pub use params::{MODULUS_LINE, Parameters, Security};
+pub use rlwe::KeyId;

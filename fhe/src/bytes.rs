@@ -1,0 +1,165 @@
+//! Canonical encodings: a header, integers in little-endian order, residues packed by the bits of their prime.
+
+use std::sync::Arc;
+
+use crate::ring::{Form, Poly, RnsBasis};
+use crate::{FheError, Parameters};
+
+const MAGIC: [u8; 4] = *b"CNX\x01";
+
+/// What an encoding holds; the number stands in its header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    PublicKey = 1,
+    SwitchingKey = 2,
+    GaloisKeys = 3,
+    BfvCiphertext = 4,
+    CkksCiphertext = 5,
+    CollectiveShare = 6,
+    PartialDecryption = 7,
+}
+
+/// Writes one encoding.
+pub(crate) struct Writer(Vec<u8>);
+
+impl Writer {
+    /// Starts with the header: format and version, kind, hash of the parameters.
+    pub(crate) fn new(kind: Kind, parameters: &Parameters) -> Self {
+        let mut writer = Self(Vec::new());
+        writer.bytes(&MAGIC);
+        writer.bytes(&[kind as u8]);
+        writer.bytes(&parameters.hash());
+        writer
+    }
+
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    pub(crate) fn u8(&mut self, value: u8) {
+        self.0.push(value);
+    }
+
+    pub(crate) fn u32(&mut self, value: u32) {
+        self.bytes(&value.to_le_bytes());
+    }
+
+    pub(crate) fn u64(&mut self, value: u64) {
+        self.bytes(&value.to_le_bytes());
+    }
+
+    pub(crate) fn f64(&mut self, value: f64) {
+        self.u64(value.to_bits());
+    }
+
+    /// The limbs of a polynomial, each residue in the bits of its prime; a limb is a whole number of bytes.
+    pub(crate) fn poly<F: Form>(&mut self, poly: &Poly<F>) {
+        for (i, q) in poly.basis().moduli().take(poly.limbs()).enumerate() {
+            let (mut pending, mut count) = (0_u64, 0);
+            for &residue in poly.limb(i) {
+                pending |= residue << count;
+                count += q.bits();
+                while count >= 8 {
+                    self.0.push(pending as u8);
+                    pending >>= 8;
+                    count -= 8;
+                }
+            }
+            assert_eq!(count, 0, "a multiple of eight residues ends with a byte");
+        }
+    }
+
+    pub(crate) fn finish(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+/// Reads one encoding; every error says what was read.
+pub(crate) struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    /// Reads and checks the header.
+    pub(crate) fn new(kind: Kind, parameters: &Parameters, bytes: &'a [u8]) -> Result<Self, FheError> {
+        let mut reader = Self { rest: bytes };
+        if reader.array::<4>("the format")? != MAGIC {
+            return Err(FheError::Malformed("the format and its version"));
+        }
+        if reader.array::<1>("the kind")? != [kind as u8] {
+            return Err(FheError::Malformed("the kind of what is encoded"));
+        }
+        let hash = reader.array::<32>("the parameters' hash")?;
+        if hash != parameters.hash() {
+            return Err(FheError::EncodedParameters { expected: parameters.hash(), got: hash });
+        }
+        Ok(reader)
+    }
+
+    pub(crate) fn take(&mut self, length: usize, what: &'static str) -> Result<&'a [u8], FheError> {
+        let (taken, rest) = self.rest.split_at_checked(length).ok_or(FheError::Truncated {
+            what,
+            expected: length,
+            got: self.rest.len(),
+        })?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    pub(crate) fn array<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], FheError> {
+        Ok(self.take(N, what)?.try_into().expect("as long as was asked for"))
+    }
+
+    pub(crate) fn u8(&mut self, what: &'static str) -> Result<u8, FheError> {
+        Ok(self.array::<1>(what)?[0])
+    }
+
+    pub(crate) fn u32(&mut self, what: &'static str) -> Result<u32, FheError> {
+        Ok(u32::from_le_bytes(self.array(what)?))
+    }
+
+    pub(crate) fn u64(&mut self, what: &'static str) -> Result<u64, FheError> {
+        Ok(u64::from_le_bytes(self.array(what)?))
+    }
+
+    /// A float that is a number.
+    pub(crate) fn f64(&mut self, what: &'static str) -> Result<f64, FheError> {
+        let value = f64::from_bits(self.u64(what)?);
+        if value.is_finite() { Ok(value) } else { Err(FheError::Malformed(what)) }
+    }
+
+    /// A polynomial of `limbs` limbs; refuses a residue that is not below its prime.
+    pub(crate) fn poly<F: Form>(
+        &mut self,
+        basis: &Arc<RnsBasis>,
+        limbs: usize,
+        what: &'static str,
+    ) -> Result<Poly<F>, FheError> {
+        // All bytes must be there before anything is allocated.
+        let bits: usize = basis.moduli().take(limbs).map(|q| q.bits() as usize).sum();
+        let mut packed = self.take(bits * basis.degree() / 8, what)?.iter();
+        let mut poly = Poly::zero(basis, limbs);
+        for (i, q) in basis.moduli().take(limbs).enumerate() {
+            let (mut pending, mut count) = (0_u64, 0);
+            for residue in poly.limb_mut(i) {
+                while count < q.bits() {
+                    pending |= u64::from(*packed.next().expect("as many bytes as residues")) << count;
+                    count += 8;
+                }
+                *residue = pending & ((1 << q.bits()) - 1);
+                pending >>= q.bits();
+                count -= q.bits();
+                if *residue >= q.value() {
+                    return Err(FheError::Residue { value: *residue, modulus: q.value() });
+                }
+            }
+        }
+        Ok(poly)
+    }
+
+    /// Refuses what is left over.
+    pub(crate) fn finish(self) -> Result<(), FheError> {
+        if self.rest.is_empty() { Ok(()) } else { Err(FheError::Trailing(self.rest.len())) }
+    }
+}

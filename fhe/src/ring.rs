@@ -1,0 +1,17 @@
+//! Residue number systems: primes, bases, and polynomials of `Z_Q[X]/(X^N + 1)` by coefficients or by transform.
+
+mod basis;
+pub(crate) mod convert;
+pub(crate) mod kernels;
+mod limbs;
+mod modulus;
+mod poly;
+pub(crate) mod sample;
+
+pub use basis::{Automorphism, Prime, RnsBasis};
+pub use modulus::{MAX_MODULUS_BITS, Modulus, ntt_primes};
+pub use poly::{Coeff, Form, Ntt, Poly};
+
+pub(crate) use basis::{DEGREES, exponent_at, place_of};
+pub(crate) use limbs::for_each_limb;
+pub(crate) use modulus::{Factor, is_prime};

@@ -1,0 +1,169 @@
+use std::sync::Arc;
+
+use tfhe_ntt::prime64::Plan;
+
+use super::modulus::{Factor, Modulus};
+use crate::FheError;
+
+/// The least and the largest ring degree that this crate computes with.
+pub(crate) const DEGREES: std::ops::RangeInclusive<usize> = 1 << 4..=1 << 16;
+
+/// One prime of a basis with its number-theoretic transform.
+#[derive(Debug)]
+pub struct Prime {
+    modulus: Modulus,
+    plan: Plan,
+    /// `1/N`.
+    degree_inverse: Factor,
+}
+
+impl Prime {
+    /// The transform of `Z_q[X]/(X^degree + 1)`.
+    ///
+    /// # Errors
+    /// [`FheError::Modulus`] unless `modulus` is a prime that is 1 modulo `2·degree`.
+    pub fn new(degree: usize, modulus: u64) -> Result<Self, FheError> {
+        let q = Modulus::new(modulus)?;
+        let plan = Plan::try_new(degree, modulus).ok_or(FheError::Modulus(modulus))?;
+        Ok(Self { modulus: q, plan, degree_inverse: q.factor(q.inverse(degree as u64)) })
+    }
+
+    /// The prime itself.
+    pub const fn modulus(&self) -> Modulus {
+        self.modulus
+    }
+
+    /// From coefficients to values at the primitive `2N`-th roots of unity, in bit-reversed order.
+    pub(crate) fn forward(&self, limb: &mut [u64]) {
+        self.plan.fwd(limb);
+    }
+
+    /// Back to coefficients, each `N` times too large: the caller divides with [`Self::degree_inverse`].
+    pub(crate) fn backward_unscaled(&self, limb: &mut [u64]) {
+        self.plan.inv(limb);
+    }
+
+    /// Back to coefficients.
+    pub(crate) fn backward(&self, limb: &mut [u64]) {
+        self.plan.inv(limb);
+        self.plan.normalize(limb);
+    }
+
+    pub(crate) const fn degree_inverse(&self) -> Factor {
+        self.degree_inverse
+    }
+}
+
+/// A ring `Z_Q[X]/(X^N + 1)` for a product `Q` of primes: the primes, in the order in which limbs are stored.
+#[derive(Debug)]
+pub struct RnsBasis {
+    degree: usize,
+    primes: Vec<Arc<Prime>>,
+}
+
+impl RnsBasis {
+    /// A basis of primes that have transforms of the same degree, `degree` a power of two.
+    ///
+    /// # Errors
+    /// [`FheError::Degree`] or [`FheError::Modulus`], for a prime too that stands there twice.
+    pub fn new(degree: usize, primes: &[u64]) -> Result<Arc<Self>, FheError> {
+        if !degree.is_power_of_two() || !DEGREES.contains(&degree) {
+            return Err(FheError::Degree(degree));
+        }
+        if let Some(twice) = primes.iter().enumerate().find(|(i, prime)| primes[..*i].contains(prime)) {
+            return Err(FheError::Modulus(*twice.1));
+        }
+        let primes = primes.iter().map(|&prime| Prime::new(degree, prime).map(Arc::new)).collect::<Result<_, _>>()?;
+        Ok(Arc::new(Self { degree, primes }))
+    }
+
+    /// The primes of `first`, then those of `second`; both of one degree and with no prime in common.
+    pub(crate) fn joined(first: &Self, second: &Self) -> Arc<Self> {
+        assert_eq!(first.degree, second.degree, "a ring has one degree");
+        Arc::new(Self { degree: first.degree, primes: first.primes.iter().chain(&second.primes).cloned().collect() })
+    }
+
+    /// The degree `N`.
+    pub const fn degree(&self) -> usize {
+        self.degree
+    }
+
+    /// How many primes.
+    pub const fn len(&self) -> usize {
+        self.primes.len()
+    }
+
+    /// Whether it has no primes.
+    pub const fn is_empty(&self) -> bool {
+        self.primes.is_empty()
+    }
+
+    /// The primes, in the order in which limbs are stored.
+    pub fn primes(&self) -> &[Arc<Prime>] {
+        &self.primes
+    }
+
+    /// The moduli, in the order in which limbs are stored.
+    pub fn moduli(&self) -> impl ExactSizeIterator<Item = Modulus> + Clone + '_ {
+        self.primes.iter().map(|prime| prime.modulus)
+    }
+
+    /// `log2` of the product of the first `limbs` primes.
+    pub fn log2(&self, limbs: usize) -> f64 {
+        self.moduli().take(limbs).map(|q| (q.value() as f64).log2()).sum()
+    }
+}
+
+/// The automorphism `X → X^g` of the ring, `g` odd: what it does to coefficients and to transforms.
+///
+/// Transforms only change places, since `X → X^g` permutes the roots of unity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Automorphism {
+    exponent: usize,
+    /// Place `i` of the image is place `places[i]` of the transform.
+    places: Vec<u32>,
+}
+
+impl Automorphism {
+    /// `X → X^exponent` in degree `degree`, the exponent taken modulo `2·degree`.
+    ///
+    /// # Errors
+    /// [`FheError::Automorphism`] for an even exponent.
+    pub fn new(degree: usize, exponent: usize) -> Result<Self, FheError> {
+        if exponent.is_multiple_of(2) {
+            return Err(FheError::Automorphism(exponent));
+        }
+        let exponent = exponent % (2 * degree);
+        let places = (0..degree)
+            .map(|place| place_of(degree, (exponent * exponent_at(degree, place)) % (2 * degree)) as u32)
+            .collect();
+        Ok(Self { exponent, places })
+    }
+
+    /// `g`.
+    pub const fn exponent(&self) -> usize {
+        self.exponent
+    }
+
+    pub(crate) fn transform(&self, from: &[u64], to: &mut [u64]) {
+        to.iter_mut().zip(&self.places).for_each(|(to, &place)| *to = from[place as usize]);
+    }
+
+    pub(crate) fn coefficients(&self, q: Modulus, from: &[u64], to: &mut [u64]) {
+        let degree = from.len();
+        for (i, &coefficient) in from.iter().enumerate() {
+            let power = (i * self.exponent) % (2 * degree);
+            to[power % degree] = if power < degree { coefficient } else { q.neg(coefficient) };
+        }
+    }
+}
+
+/// A transform's place `place` is the value at `ψ^e` for this odd `e`, ψ the basis's primitive `2N`-th root of unity.
+pub(crate) const fn exponent_at(degree: usize, place: usize) -> usize {
+    2 * (place.reverse_bits() >> (usize::BITS - degree.trailing_zeros())) + 1
+}
+
+/// The place of the value at `ψ^exponent`, `exponent` odd and below `2·degree`.
+pub(crate) const fn place_of(degree: usize, exponent: usize) -> usize {
+    (exponent / 2).reverse_bits() >> (usize::BITS - degree.trailing_zeros())
+}

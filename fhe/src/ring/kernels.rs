@@ -1,0 +1,379 @@
+//! Arithmetic on vectors of residues, with AVX-512 IFMA where the processor has it.
+//!
+//! Every kernel gives canonical residues, so both paths give the same bits. The tests compare them.
+
+use super::modulus::{Factor, Modulus};
+
+/// Where a kernel runs: chosen once for a process by what the processor can do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Engine {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Ifma(ifma::Ifma),
+}
+
+impl Engine {
+    /// The fastest that this processor has.
+    #[inline]
+    pub(crate) fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(simd) = ifma::Ifma::try_new() {
+            return Self::Ifma(simd);
+        }
+        Self::Portable
+    }
+}
+
+macro_rules! kernels {
+    ($($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),*);)*) => {$(
+        $(#[$doc])*
+        #[inline]
+        pub(crate) fn $name(engine: Engine, q: Modulus, $($argument: $type),*) {
+            match engine {
+                Engine::Portable => portable::$name(q, $($argument),*),
+                #[cfg(target_arch = "x86_64")]
+                Engine::Ifma(simd) => ifma::$name(simd, q, $($argument),*),
+            }
+        }
+    )*};
+}
+
+kernels! {
+    /// `a += b`.
+    add(a: &mut [u64], b: &[u64]);
+    /// `a −= b`.
+    sub(a: &mut [u64], b: &[u64]);
+    /// `a ·= b`.
+    mul(a: &mut [u64], b: &[u64]);
+    /// `sum += a·b`.
+    mul_add(sum: &mut [u64], a: &[u64], b: &[u64]);
+    /// `a ·= factor`.
+    scale(a: &mut [u64], factor: Factor);
+    /// `a = (a − b)·factor`, the step that divides by a dropped modulus.
+    sub_scale(a: &mut [u64], b: &[u64], factor: Factor);
+}
+
+/// `out = Σ a_i·b_i` over pairs of vectors; at most 16 pairs.
+pub(crate) fn dot(engine: Engine, q: Modulus, out: &mut [u64], pairs: &[(&[u64], &[u64])]) {
+    assert!(pairs.len() <= 16, "sixteen products fit the accumulators");
+    match engine {
+        Engine::Portable => portable::dot(q, out, pairs),
+        #[cfg(target_arch = "x86_64")]
+        Engine::Ifma(simd) => ifma::dot(simd, q, out, pairs),
+    }
+}
+
+mod portable {
+    use super::{Factor, Modulus};
+
+    pub(super) fn add(q: Modulus, a: &mut [u64], b: &[u64]) {
+        a.iter_mut().zip(b).for_each(|(a, &b)| *a = q.add(*a, b));
+    }
+
+    pub(super) fn sub(q: Modulus, a: &mut [u64], b: &[u64]) {
+        a.iter_mut().zip(b).for_each(|(a, &b)| *a = q.sub(*a, b));
+    }
+
+    pub(super) fn mul(q: Modulus, a: &mut [u64], b: &[u64]) {
+        a.iter_mut().zip(b).for_each(|(a, &b)| *a = q.mul(*a, b));
+    }
+
+    pub(super) fn mul_add(q: Modulus, sum: &mut [u64], a: &[u64], b: &[u64]) {
+        sum.iter_mut().zip(a).zip(b).for_each(|((sum, &a), &b)| *sum = q.add(*sum, q.mul(a, b)));
+    }
+
+    pub(super) fn scale(q: Modulus, a: &mut [u64], factor: Factor) {
+        a.iter_mut().for_each(|a| *a = q.mul_factor(*a, factor));
+    }
+
+    pub(super) fn sub_scale(q: Modulus, a: &mut [u64], b: &[u64], factor: Factor) {
+        a.iter_mut().zip(b).for_each(|(a, &b)| *a = q.mul_factor(q.sub(*a, b), factor));
+    }
+
+    pub(super) fn dot(q: Modulus, out: &mut [u64], pairs: &[(&[u64], &[u64])]) {
+        for (i, out) in out.iter_mut().enumerate() {
+            let sum: u128 = pairs.iter().map(|(a, b)| u128::from(a[i]) * u128::from(b[i])).sum();
+            *out = q.reduce_wide(sum);
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod ifma {
+    use pulp::{as_arrays, as_arrays_mut, cast, u64x8};
+
+    use super::{Factor, Modulus};
+
+    pulp::simd_type! {
+        /// Proof that the processor has AVX-512 IFMA.
+        pub(crate) struct Ifma {
+            pub(crate) sse: "sse",
+            pub(crate) sse2: "sse2",
+            pub(crate) fxsr: "fxsr",
+            pub(crate) sse3: "sse3",
+            pub(crate) ssse3: "ssse3",
+            pub(crate) sse4_1: "sse4.1",
+            pub(crate) sse4_2: "sse4.2",
+            pub(crate) popcnt: "popcnt",
+            pub(crate) avx: "avx",
+            pub(crate) avx2: "avx2",
+            pub(crate) bmi1: "bmi1",
+            pub(crate) bmi2: "bmi2",
+            pub(crate) fma: "fma",
+            pub(crate) lzcnt: "lzcnt",
+            pub(crate) avx512f: "avx512f",
+            pub(crate) avx512bw: "avx512bw",
+            pub(crate) avx512cd: "avx512cd",
+            pub(crate) avx512dq: "avx512dq",
+            pub(crate) avx512vl: "avx512vl",
+            pub(crate) avx512ifma: "avx512ifma",
+        }
+    }
+
+    const MASK: u64 = (1 << 52) - 1;
+
+    impl Ifma {
+        #[inline(always)]
+        pub(crate) fn splat(self, value: u64) -> u64x8 {
+            cast([value; 8])
+        }
+
+        /// `sum + (a·b mod 2^52)`.
+        #[inline(always)]
+        pub(crate) fn mul_low_add(self, sum: u64x8, a: u64x8, b: u64x8) -> u64x8 {
+            cast(self.avx512ifma._mm512_madd52lo_epu64(cast(sum), cast(a), cast(b)))
+        }
+
+        /// `sum + ⌊a·b / 2^52⌋`.
+        #[inline(always)]
+        pub(crate) fn mul_high_add(self, sum: u64x8, a: u64x8, b: u64x8) -> u64x8 {
+            cast(self.avx512ifma._mm512_madd52hi_epu64(cast(sum), cast(a), cast(b)))
+        }
+
+        #[inline(always)]
+        pub(crate) fn add(self, a: u64x8, b: u64x8) -> u64x8 {
+            cast(self.avx512f._mm512_add_epi64(cast(a), cast(b)))
+        }
+
+        #[inline(always)]
+        pub(crate) fn sub(self, a: u64x8, b: u64x8) -> u64x8 {
+            cast(self.avx512f._mm512_sub_epi64(cast(a), cast(b)))
+        }
+
+        #[inline(always)]
+        pub(crate) fn low(self, a: u64x8) -> u64x8 {
+            cast(self.avx512f._mm512_and_si512(cast(a), cast(self.splat(MASK))))
+        }
+
+        /// `a` or `a − q`, whichever is below `q`, for `a < 2q`.
+        #[inline(always)]
+        pub(crate) fn once(self, a: u64x8, q: u64x8) -> u64x8 {
+            cast(self.avx512f._mm512_min_epu64(cast(a), cast(self.sub(a, q))))
+        }
+
+        /// `⌊a / 2^52⌋`.
+        #[inline(always)]
+        pub(crate) fn carry(self, a: u64x8) -> u64x8 {
+            cast(self.avx512f._mm512_srli_epi64::<52>(cast(a)))
+        }
+    }
+
+    /// A modulus, spread over the lanes.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Lanes {
+        pub(crate) q: u64x8,
+        negated: u64x8,
+        barrett: u64x8,
+        right: u64x8,
+        left: u64x8,
+    }
+
+    impl Lanes {
+        #[inline(always)]
+        pub(crate) fn new(simd: Ifma, q: Modulus) -> Self {
+            Self {
+                q: simd.splat(q.value()),
+                negated: simd.splat(q.value().wrapping_neg()),
+                barrett: simd.splat(q.barrett()),
+                right: simd.splat(u64::from(q.bits() - 1)),
+                left: simd.splat(u64::from(53 - q.bits())),
+            }
+        }
+
+        #[inline(always)]
+        pub(crate) fn mul(self, simd: Ifma, a: u64x8, b: u64x8) -> u64x8 {
+            let zero = simd.splat(0);
+            let (low, high) = (simd.mul_low_add(zero, a, b), simd.mul_high_add(zero, a, b));
+            let avx = simd.avx512f;
+            let shifted: u64x8 = cast(avx._mm512_or_si512(
+                avx._mm512_srlv_epi64(cast(low), cast(self.right)),
+                avx._mm512_sllv_epi64(cast(high), cast(self.left)),
+            ));
+            let quotient = simd.mul_high_add(zero, shifted, self.barrett);
+            simd.once(simd.low(simd.mul_low_add(low, quotient, self.negated)), self.q)
+        }
+
+        /// `a·factor` for any `a < 2^52`.
+        #[inline(always)]
+        pub(crate) fn mul_factor(self, simd: Ifma, a: u64x8, value: u64x8, quotient: u64x8) -> u64x8 {
+            let zero = simd.splat(0);
+            let high = simd.mul_high_add(zero, a, quotient);
+            let rest = simd.mul_low_add(simd.mul_low_add(zero, a, value), high, self.negated);
+            simd.once(simd.low(rest), self.q)
+        }
+
+        #[inline(always)]
+        pub(crate) fn add(self, simd: Ifma, a: u64x8, b: u64x8) -> u64x8 {
+            simd.once(simd.add(a, b), self.q)
+        }
+
+        #[inline(always)]
+        pub(crate) fn sub(self, simd: Ifma, a: u64x8, b: u64x8) -> u64x8 {
+            let difference = simd.sub(a, b);
+            cast(simd.avx512f._mm512_min_epu64(cast(difference), cast(simd.add(difference, self.q))))
+        }
+    }
+
+    /// What reduces a sum of up to 16 products, kept as `high·2^52 + low`.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Wide {
+        /// `2^52 mod q`, with its quotient.
+        shift: (u64x8, u64x8),
+        /// 1, with its quotient.
+        one: (u64x8, u64x8),
+    }
+
+    impl Wide {
+        #[inline(always)]
+        pub(crate) fn new(simd: Ifma, q: Modulus) -> Self {
+            let (shift, one) = (q.factor((1 << 52) % q.value()), q.factor(1));
+            Self {
+                shift: (simd.splat(shift.value), simd.splat(shift.quotient)),
+                one: (simd.splat(one.value), simd.splat(one.quotient)),
+            }
+        }
+
+        /// `high·2^52 + low mod q`, both sums of at most 16 halves of products.
+        #[inline(always)]
+        pub(crate) fn reduce(self, simd: Ifma, lanes: Lanes, low: u64x8, high: u64x8) -> u64x8 {
+            let high = simd.add(high, simd.carry(low));
+            let high = lanes.mul_factor(simd, high, self.shift.0, self.shift.1);
+            let low = lanes.mul_factor(simd, simd.low(low), self.one.0, self.one.1);
+            lanes.add(simd, high, low)
+        }
+    }
+
+    /// Runs `body` on whole vectors of eight; degrees are multiples of sixteen, so that nothing is left over.
+    macro_rules! lanewise {
+        ($simd:ident, $a:ident $(, $b:ident)*; $body:expr) => {
+            $simd.vectorize(
+                #[inline(always)]
+                || {
+                    let (vectors, rest) = as_arrays_mut::<8, _>($a);
+                    assert!(rest.is_empty(), "a limb is a multiple of eight residues");
+                    $(let $b = as_arrays::<8, _>($b).0;)*
+                    $(let mut $b = $b.iter();)*
+                    for slot in vectors {
+                        let $a: u64x8 = cast(*slot);
+                        $(let $b: u64x8 = cast(*$b.next().expect("operands are as long"));)*
+                        *slot = cast($body);
+                    }
+                },
+            )
+        };
+    }
+
+    pub(super) fn add(simd: Ifma, q: Modulus, a: &mut [u64], b: &[u64]) {
+        let lanes = Lanes::new(simd, q);
+        lanewise!(simd, a, b; lanes.add(simd, a, b));
+    }
+
+    pub(super) fn sub(simd: Ifma, q: Modulus, a: &mut [u64], b: &[u64]) {
+        let lanes = Lanes::new(simd, q);
+        lanewise!(simd, a, b; lanes.sub(simd, a, b));
+    }
+
+    pub(super) fn mul(simd: Ifma, q: Modulus, a: &mut [u64], b: &[u64]) {
+        let lanes = Lanes::new(simd, q);
+        lanewise!(simd, a, b; lanes.mul(simd, a, b));
+    }
+
+    pub(super) fn mul_add(simd: Ifma, q: Modulus, sum: &mut [u64], a: &[u64], b: &[u64]) {
+        let lanes = Lanes::new(simd, q);
+        lanewise!(simd, sum, a, b; lanes.add(simd, sum, lanes.mul(simd, a, b)));
+    }
+
+    pub(super) fn scale(simd: Ifma, q: Modulus, a: &mut [u64], factor: Factor) {
+        let lanes = Lanes::new(simd, q);
+        let (value, quotient) = (simd.splat(factor.value), simd.splat(factor.quotient));
+        lanewise!(simd, a; lanes.mul_factor(simd, a, value, quotient));
+    }
+
+    pub(super) fn sub_scale(simd: Ifma, q: Modulus, a: &mut [u64], b: &[u64], factor: Factor) {
+        let lanes = Lanes::new(simd, q);
+        let (value, quotient) = (simd.splat(factor.value), simd.splat(factor.quotient));
+        lanewise!(simd, a, b; lanes.mul_factor(simd, lanes.sub(simd, a, b), value, quotient));
+    }
+
+    pub(super) fn dot(simd: Ifma, q: Modulus, out: &mut [u64], pairs: &[(&[u64], &[u64])]) {
+        let (lanes, wide) = (Lanes::new(simd, q), Wide::new(simd, q));
+        simd.vectorize(
+            #[inline(always)]
+            || {
+                let (vectors, rest) = as_arrays_mut::<8, _>(out);
+                assert!(rest.is_empty(), "a limb is a multiple of eight residues");
+                for (i, out) in vectors.iter_mut().enumerate() {
+                    let (mut low, mut high) = (simd.splat(0), simd.splat(0));
+                    for (a, b) in pairs {
+                        let (a, b) = (cast(as_arrays::<8, _>(a).0[i]), cast(as_arrays::<8, _>(b).0[i]));
+                        low = simd.mul_low_add(low, a, b);
+                        high = simd.mul_high_add(high, a, b);
+                    }
+                    *out = cast(wide.reduce(simd, lanes, low, high));
+                }
+            },
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand_chacha::ChaCha8Rng;
+    use rand_core::{Rng, SeedableRng};
+
+    use super::*;
+    use crate::ring::ntt_primes;
+
+    proptest! {
+        #[test]
+        fn both_engines_give_the_same_bits(bits in 25..=50_u32, seed: u64, extreme: bool) {
+            let q = Modulus::new(ntt_primes(bits, 1 << 12, 1, &[]).unwrap()[0]).unwrap();
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let mut vector = || -> Vec<u64> {
+                (0..64).map(|_| if extreme { q.value() - 1 - rng.next_u64() % 3 } else { q.reduce(rng.next_u64()) }).collect()
+            };
+            let (a, b, c) = (vector(), vector(), vector());
+            let factor = q.factor(c[0]);
+            let both = |run: &dyn Fn(Engine, &mut Vec<u64>)| {
+                let (mut portable, mut fast) = (c.clone(), c.clone());
+                run(Engine::Portable, &mut portable);
+                run(Engine::detect(), &mut fast);
+                (portable, fast)
+            };
+            let runs: [&dyn Fn(Engine, &mut Vec<u64>); 7] = [
+                &|e, x| add(e, q, x, &a),
+                &|e, x| sub(e, q, x, &a),
+                &|e, x| mul(e, q, x, &a),
+                &|e, x| mul_add(e, q, x, &a, &b),
+                &|e, x| scale(e, q, x, factor),
+                &|e, x| sub_scale(e, q, x, &a, factor),
+                &|e, x| dot(e, q, x, &[(&a[..], &b[..]); 16]),
+            ];
+            for (kernel, run) in runs.into_iter().enumerate() {
+                let (portable, fast) = both(run);
+                prop_assert_eq!(portable, fast, "kernel {}", kernel);
+            }
+        }
+    }
+}

@@ -1,0 +1,25 @@
+use super::basis::{Prime, RnsBasis};
+
+/// Calls `work` with the index, the prime and the residues of every limb, on several threads if there are.
+///
+/// Limbs are independent, so the result does not depend on how they are shared out.
+pub(crate) fn for_each_limb(
+    values: &mut [u64],
+    basis: &RnsBasis,
+    work: impl Fn(usize, &Prime, &mut [u64]) + Send + Sync,
+) {
+    let degree = basis.degree();
+    #[cfg(feature = "parallel")]
+    {
+        use rayon::prelude::*;
+        if values.len() > degree && rayon::current_num_threads() > 1 {
+            values
+                .par_chunks_exact_mut(degree)
+                .zip(basis.primes())
+                .enumerate()
+                .for_each(|(i, (limb, prime))| work(i, prime, limb));
+            return;
+        }
+    }
+    values.chunks_exact_mut(degree).zip(basis.primes()).enumerate().for_each(|(i, (limb, prime))| work(i, prime, limb));
+}

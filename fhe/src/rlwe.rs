@@ -1,0 +1,181 @@
+//! Ring learning with errors: keys, encryptions of zero, and switching from one key to another.
+//!
+//! A ciphertext of level `l` is a list of polynomials modulo `q_0⋯q_{l−1}`; its phase `c_0 + c_1·s + c_2·s² + …` is what
+//! a scheme hides its message in.
+
+mod ciphertext;
+mod keys;
+mod switching;
+
+pub use ciphertext::Ciphertext;
+pub use keys::{KeyId, PublicKey, SecretKey};
+pub use switching::{GaloisKeys, RelinearisationKey, SwitchingKey};
+
+pub(crate) use switching::{Digits, lower, switching_noise};
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::{Rng, SeedableRng};
+
+    use super::*;
+    use crate::noise::NoiseBound;
+    use crate::ring::{Automorphism, Coeff, Ntt, Poly};
+    use crate::{FheError, Parameters};
+
+    fn parameters(special: &[u32]) -> Parameters {
+        Parameters::insecure(1 << 9, &[50, 40, 40, 45, 50], special).unwrap()
+    }
+
+    /// The largest coefficient of a polynomial that is small, read from its first two limbs.
+    fn largest(poly: &Poly<Coeff>) -> i64 {
+        let moduli: Vec<_> = poly.basis().moduli().take(poly.limbs()).collect();
+        (0..poly.basis().degree())
+            .map(|i| {
+                let value = moduli[0].centred(poly.limb(0)[i]);
+                assert!(
+                    moduli.iter().enumerate().all(|(limb, q)| q.reduce_signed(value) == poly.limb(limb)[i]),
+                    "every limb is a residue of one small integer"
+                );
+                value.abs()
+            })
+            .max()
+            .unwrap()
+    }
+
+    fn message(parameters: &Parameters, level: usize, rng: &mut ChaCha20Rng) -> Poly<Coeff> {
+        let values: Vec<i64> = (0..parameters.degree()).map(|_| (rng.next_u64() % (1 << 38)) as i64).collect();
+        Poly::from_signed(parameters.ciphertext_basis(), level, &values)
+    }
+
+    fn noise_of(secret: &SecretKey, ciphertext: &Ciphertext, message: &Poly<Coeff>) -> i64 {
+        let mut noise = secret.phase(ciphertext).unwrap();
+        noise.sub_assign(message);
+        largest(&noise)
+    }
+
+    #[test]
+    fn an_encryption_has_its_message_in_its_phase_and_noise_within_the_bound() {
+        let (parameters, mut rng) = (parameters(&[50, 50]), ChaCha20Rng::seed_from_u64(1));
+        let secret = SecretKey::generate(&parameters, &mut rng);
+        let public = secret.public_key(&mut rng);
+        for level in 1..=5 {
+            let message = message(&parameters, level, &mut rng);
+            for (ciphertext, bound) in [secret.encrypt(&message, &mut rng), public.encrypt(message.clone(), &mut rng)] {
+                assert_eq!(ciphertext.level(), level);
+                let noise = noise_of(&secret, &ciphertext, &message);
+                assert!(noise > 0, "there is noise");
+                assert!((noise as f64).log2() <= bound.log2(), "{noise} within 2^{}", bound.log2());
+            }
+        }
+    }
+
+    #[test]
+    fn the_phase_of_another_key_or_ring_is_refused() {
+        let (ours, mut rng) = (parameters(&[50]), ChaCha20Rng::seed_from_u64(2));
+        let (secret, other) = (SecretKey::generate(&ours, &mut rng), SecretKey::generate(&ours, &mut rng));
+        let ciphertext = secret.encrypt(&message(&ours, 2, &mut rng), &mut rng).0;
+        assert_eq!(other.phase(&ciphertext).unwrap_err(), FheError::Keys { left: secret.id(), right: other.id() });
+        let elsewhere = SecretKey::generate(&parameters(&[50, 50]), &mut rng);
+        assert!(matches!(elsewhere.phase(&ciphertext), Err(FheError::Parameters { .. })));
+    }
+
+    /// Switches `c` from `s²` to `s` and compares phases.
+    fn switched(special: &[u32], level: usize, seed: u64) -> (i64, NoiseBound) {
+        let (parameters, mut rng) = (parameters(special), ChaCha20Rng::seed_from_u64(seed));
+        let secret = SecretKey::generate(&parameters, &mut rng);
+        let key = RelinearisationKey::generate(&secret, &mut rng).unwrap();
+        let basis = parameters.ciphertext_basis();
+        let c: Poly<Ntt> = crate::ring::sample::uniform(basis, level, crate::ring::sample::Seed([9; 32]), seed);
+        let parts = Digits::new(&parameters, &c).unwrap().switch(key.key()).map(|part| lower(&parameters, part));
+        let wanted = c.product(&secret.at_level(level)).product(&secret.at_level(level)).into_coeff();
+        let ciphertext = Ciphertext::new(&parameters, secret.id(), parts.to_vec());
+        (noise_of(&secret, &ciphertext, &wanted), switching_noise(&parameters, level, secret.deviation(), 1.0))
+    }
+
+    #[test]
+    fn switching_keeps_the_phase_at_every_level_and_any_number_of_special_primes() {
+        for special in [&[50][..], &[50, 50], &[50, 50, 50], &[50; 5]] {
+            for level in 1..=5 {
+                let (noise, bound) = switched(special, level, level as u64);
+                assert!((noise as f64).log2() <= bound.log2(), "{noise} within 2^{}", bound.log2());
+                assert!(
+                    (noise as f64).log2() >= bound.log2() - 9.0,
+                    "the bound 2^{} says something of {noise}",
+                    bound.log2()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn without_special_primes_there_are_no_evaluation_keys() {
+        let (parameters, mut rng) = (parameters(&[]), ChaCha20Rng::seed_from_u64(4));
+        let secret = SecretKey::generate(&parameters, &mut rng);
+        let refused = FheError::NoSpecialPrimes(parameters.to_string());
+        assert_eq!(RelinearisationKey::generate(&secret, &mut rng).unwrap_err(), refused);
+        assert_eq!(GaloisKeys::generate(&secret, [3], &mut rng).unwrap_err(), refused);
+    }
+
+    #[test]
+    fn digits_of_an_image_are_images_of_digits_as_far_as_switching_goes() {
+        let (parameters, mut rng) = (parameters(&[50, 50]), ChaCha20Rng::seed_from_u64(5));
+        let secret = SecretKey::generate(&parameters, &mut rng);
+        let keys = GaloisKeys::generate(&secret, [5], &mut rng).unwrap();
+        let (automorphism, key) = keys.key(5).unwrap();
+        assert_eq!(automorphism, &Automorphism::new(1 << 9, 5).unwrap());
+        let message = message(&parameters, 4, &mut rng);
+        let ciphertext = secret.encrypt(&message, &mut rng).0;
+        let digits = Digits::new(&parameters, &ciphertext.parts()[1]).unwrap().automorphism(automorphism);
+        let mut parts = digits.switch(key).map(|part| lower(&parameters, part)).to_vec();
+        parts[0].add_assign(&ciphertext.parts()[0].automorphism(automorphism));
+        let rotated = Ciphertext::new(&parameters, secret.id(), parts);
+        let bound = parameters.noise().error().plus(switching_noise(&parameters, 4, secret.deviation(), 1.0));
+        let noise = noise_of(&secret, &rotated, &message.automorphism(automorphism));
+        assert!((noise as f64).log2() <= bound.log2());
+        assert_eq!(keys.key(3).unwrap_err(), FheError::NoGaloisKey(3));
+    }
+
+    #[test]
+    fn keys_survive_their_bytes() {
+        let (parameters, mut rng) = (parameters(&[50, 50]), ChaCha20Rng::seed_from_u64(6));
+        let secret = SecretKey::generate(&parameters, &mut rng);
+        let public = secret.public_key(&mut rng);
+        assert_eq!(PublicKey::from_bytes(&parameters, &public.to_bytes()).unwrap(), public);
+        let relinearisation = RelinearisationKey::generate(&secret, &mut rng).unwrap();
+        assert_eq!(RelinearisationKey::from_bytes(&parameters, &relinearisation.to_bytes()).unwrap(), relinearisation);
+        let galois = GaloisKeys::generate(&secret, [3, 1023, 25], &mut rng).unwrap();
+        assert_eq!(GaloisKeys::from_bytes(&parameters, &galois.to_bytes()).unwrap(), galois);
+        // The seed halves a key, and packing takes 225 of 5 · 64 bits.
+        assert_eq!(public.to_bytes().len(), 37 + 16 + 8 + 32 + 512 * 225 / 8);
+    }
+
+    #[test]
+    fn a_secret_key_prints_no_coefficient() {
+        let secret = SecretKey::generate(&parameters(&[]), &mut ChaCha20Rng::seed_from_u64(7));
+        assert_eq!(format!("{secret:?}"), format!("Secret(key {})", secret.id()));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn broken_bytes_of_keys_are_typed_errors(cut in 0..30_000_usize, at in 0..30_000_usize, flip in 1..=255_u8) {
+            let (parameters, mut rng) = (parameters(&[50]), ChaCha20Rng::seed_from_u64(8));
+            let secret = SecretKey::generate(&parameters, &mut rng);
+            let bytes = secret.public_key(&mut rng).to_bytes();
+            let cut = cut % bytes.len();
+            let truncated = matches!(PublicKey::from_bytes(&parameters, &bytes[..cut]), Err(FheError::Truncated { .. }));
+            prop_assert!(truncated);
+            let mut longer = bytes.clone();
+            longer.push(0);
+            prop_assert_eq!(PublicKey::from_bytes(&parameters, &longer), Err(FheError::Trailing(1)));
+            let mut changed = bytes.clone();
+            changed[at % bytes.len()] ^= flip;
+            // Another key, or an error; never the same key, and no panic.
+            prop_assert_ne!(PublicKey::from_bytes(&parameters, &changed).ok(), PublicKey::from_bytes(&parameters, &bytes).ok());
+            let _ = RelinearisationKey::from_bytes(&parameters, &changed).unwrap_err();
+            let _ = GaloisKeys::from_bytes(&parameters, &changed).unwrap_err();
+        }
+    }
+}

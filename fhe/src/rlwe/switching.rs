@@ -1,0 +1,403 @@
+use std::collections::BTreeMap;
+
+use rand_core::CryptoRng;
+use zeroize::Zeroize;
+
+use crate::bytes::{Kind, Reader, Writer};
+use crate::noise::{NoiseBound, TERNARY_DEVIATION, UNIFORM_DEVIATION};
+use crate::ring::kernels::{self, Engine};
+use crate::ring::sample::{ERROR_DEVIATION, Noise, Seed, uniform};
+use crate::ring::{Automorphism, Ntt, Poly, for_each_limb};
+use crate::{FheError, KeyId, Parameters};
+
+use super::keys::SecretKey;
+
+/// What `a` of the first digit is expanded under.
+const FIRST_DIGIT: u64 = 16;
+
+/// From a secret `s'` to a secret `s`: for every digit `d` of `Q`, `(b_d, a_d)` modulo `P·Q` with
+/// `b_d = e_d − a_d·s + P·g_d·s'`, where `g_d` is 1 modulo the digit's primes and 0 modulo the others
+/// (hybrid key switching; Han, Ki 2020, §3).
+#[derive(Clone, Debug, PartialEq)]
+pub struct SwitchingKey {
+    seed: Seed,
+    digits: Vec<[Poly<Ntt>; 2]>,
+}
+
+impl SwitchingKey {
+    /// From `from`, modulo `P·Q`, to the secret key `to`.
+    ///
+    /// # Errors
+    /// [`FheError::NoSpecialPrimes`].
+    pub(crate) fn generate<R: CryptoRng + ?Sized>(
+        from: &Poly<Ntt>,
+        to: &SecretKey,
+        rng: &mut R,
+    ) -> Result<Self, FheError> {
+        let parameters = to.parameters();
+        has_special(parameters)?;
+        let (basis, seed, noise) = (parameters.key_basis(), Seed::random(rng), Noise::new(rng));
+        let digits = (0..parameters.digits())
+            .map(|digit| {
+                let a = Self::expand(parameters, seed, digit);
+                let errors = noise.errors(basis, digit as u64);
+                let mut b = Poly::from_small(basis, basis.len(), &errors).into_ntt();
+                let mut masked = a.product(to.value());
+                b.sub_assign(&masked);
+                masked.zeroize();
+                add_gadget(parameters, &mut b, digit, from);
+                [b, a]
+            })
+            .collect();
+        Ok(Self { seed, digits })
+    }
+
+    /// A key whose `b_d` several parties made together from `a_d` of this seed.
+    pub(crate) fn from_parts(parameters: &Parameters, seed: Seed, b: Vec<Poly<Ntt>>) -> Self {
+        assert_eq!(b.len(), parameters.digits(), "a polynomial for each digit");
+        let digits = b.into_iter().enumerate().map(|(i, b)| [b, Self::expand(parameters, seed, i)]).collect();
+        Self { seed, digits }
+    }
+
+    /// `a_d`.
+    pub(crate) fn expand(parameters: &Parameters, seed: Seed, digit: usize) -> Poly<Ntt> {
+        let basis = parameters.key_basis();
+        uniform(basis, basis.len(), seed, FIRST_DIGIT + digit as u64)
+    }
+
+    /// `(b_d, a_d)` for every digit.
+    pub(crate) fn digits(&self) -> &[[Poly<Ntt>; 2]] {
+        &self.digits
+    }
+
+    /// The seed and every `b_d`.
+    pub(crate) fn write(&self, writer: &mut Writer) {
+        writer.bytes(&self.seed.0);
+        self.digits.iter().for_each(|[b, _]| writer.poly(b));
+    }
+
+    pub(crate) fn read(parameters: &Parameters, reader: &mut Reader<'_>) -> Result<Self, FheError> {
+        has_special(parameters)?;
+        let (basis, seed) = (parameters.key_basis(), Seed(reader.array("the seed")?));
+        let b = (0..parameters.digits())
+            .map(|_| reader.poly(basis, basis.len(), "a digit of an evaluation key"))
+            .collect::<Result<_, _>>()?;
+        Ok(Self::from_parts(parameters, seed, b))
+    }
+}
+
+/// # Errors
+/// [`FheError::NoSpecialPrimes`].
+pub(crate) fn has_special(parameters: &Parameters) -> Result<(), FheError> {
+    if parameters.special() == 0 { Err(FheError::NoSpecialPrimes(parameters.to_string())) } else { Ok(()) }
+}
+
+/// `b += P·g_d·from`: only the digit's own limbs change.
+pub(crate) fn add_gadget(parameters: &Parameters, b: &mut Poly<Ntt>, digit: usize, from: &Poly<Ntt>) {
+    let (special, engine) = (parameters.special(), Engine::detect());
+    let basis = parameters.key_basis();
+    for limb in special + digit * special..(special + (digit + 1) * special).min(basis.len()) {
+        let q = basis.primes()[limb].modulus();
+        let product = basis.moduli().take(special).fold(1, |product, p| q.mul(product, q.reduce(p.value())));
+        let mut gadget = from.limb(limb).to_vec();
+        kernels::scale(engine, q, &mut gadget, q.factor(product));
+        kernels::add(engine, q, b.limb_mut(limb), &gadget);
+        gadget.zeroize();
+    }
+}
+
+/// A polynomial cut into digits, each raised to `P` and all primes of the level: what key switching multiplies with keys.
+///
+/// Cutting is most of the work, and can be shared by many rotations of one ciphertext (Halevi, Shoup 2018, §4).
+#[derive(Clone)]
+pub(crate) struct Digits {
+    parameters: Parameters,
+    level: usize,
+    parts: Vec<Poly<Ntt>>,
+}
+
+impl Digits {
+    /// Cuts a polynomial of any level.
+    ///
+    /// # Errors
+    /// [`FheError::NoSpecialPrimes`].
+    pub(crate) fn new(parameters: &Parameters, poly: &Poly<Ntt>) -> Result<Self, FheError> {
+        has_special(parameters)?;
+        let (level, special, degree) = (poly.limbs(), parameters.special(), parameters.degree());
+        let mut coefficients = poly.clone();
+        for_each_limb(coefficients.values_mut(), parameters.ciphertext_basis(), |_, prime, limb| {
+            prime.backward_unscaled(limb);
+        });
+        let basis = parameters.key_basis();
+        let parts = parameters
+            .raise(level)
+            .iter()
+            .enumerate()
+            .map(|(digit, conversion)| {
+                let own = digit * special..((digit + 1) * special).min(level);
+                let mut part = Poly::zero(basis, special + level);
+                let from: Vec<&[u64]> = own.clone().map(|i| coefficients.limb(i)).collect();
+                let is_own = |limb: usize| limb >= special && own.contains(&(limb - special));
+                let mut to: Vec<&mut [u64]> = part
+                    .values_mut()
+                    .chunks_exact_mut(degree)
+                    .enumerate()
+                    .filter_map(|(i, limb)| (!is_own(i)).then_some(limb))
+                    .collect();
+                conversion.convert(&from, &mut to);
+                for_each_limb(part.values_mut(), basis, |i, prime, limb| {
+                    if is_own(i) {
+                        limb.copy_from_slice(poly.limb(i - special));
+                    } else {
+                        prime.forward(limb);
+                    }
+                });
+                part
+            })
+            .collect();
+        Ok(Self { parameters: parameters.clone(), level, parts })
+    }
+
+    /// The digits of the polynomial's image.
+    pub(crate) fn automorphism(&self, automorphism: &Automorphism) -> Self {
+        let parts = self.parts.iter().map(|part| part.automorphism(automorphism)).collect();
+        Self { parts, ..self.clone() }
+    }
+
+    /// `Σ_d digit_d·(b_d, a_d)` modulo `P` and the level's primes: `P` times the switched polynomial, and noise.
+    pub(crate) fn switch(&self, key: &SwitchingKey) -> [Poly<Ntt>; 2] {
+        let (special, level) = (self.parameters.special(), self.level);
+        let (basis, engine) = (self.parameters.key_basis(), Engine::detect());
+        [0, 1].map(|side| {
+            let mut sum = Poly::zero(basis, special + level);
+            for_each_limb(sum.values_mut(), basis, |i, prime, limb| {
+                let pairs: Vec<(&[u64], &[u64])> =
+                    self.parts.iter().zip(&key.digits).map(|(part, key)| (part.limb(i), key[side].limb(i))).collect();
+                // At most sixteen products fit the kernel's sums.
+                for (chunk, pairs) in pairs.chunks(16).enumerate() {
+                    if chunk == 0 {
+                        kernels::dot(engine, prime.modulus(), limb, pairs);
+                    } else {
+                        pairs.iter().for_each(|(a, b)| kernels::mul_add(engine, prime.modulus(), limb, a, b));
+                    }
+                }
+            });
+            sum
+        })
+    }
+}
+
+/// `round(poly / P)`: from `P` and a level's primes to the level's primes.
+pub(crate) fn lower(parameters: &Parameters, mut poly: Poly<Ntt>) -> Poly<Ntt> {
+    let (special, degree, engine) = (parameters.special(), parameters.degree(), Engine::detect());
+    let (key, basis) = (parameters.key_basis(), parameters.ciphertext_basis());
+    let level = poly.limbs() - special;
+    let (dropped, kept) = poly.values_mut().split_at_mut(special * degree);
+    for_each_limb(dropped, key, |_, prime, limb| prime.backward_unscaled(limb));
+    let mut rest = Poly::<Ntt>::zero(basis, level);
+    {
+        let from: Vec<&[u64]> = dropped.chunks_exact(degree).collect();
+        let mut to: Vec<&mut [u64]> = rest.values_mut().chunks_exact_mut(degree).collect();
+        parameters.lower().convert(&from, &mut to);
+    }
+    let mut lowered = Poly::from_values(basis, kept.to_vec());
+    for_each_limb(rest.values_mut(), basis, |_, prime, limb| prime.forward(limb));
+    for_each_limb(lowered.values_mut(), basis, |i, prime, limb| {
+        let q = prime.modulus();
+        let product = key.moduli().take(special).fold(1, |product, p| q.mul(product, q.reduce(p.value())));
+        kernels::sub_scale(engine, q, limb, rest.limb(i), q.factor(q.inverse(product)));
+    });
+    lowered
+}
+
+/// What switching at this level adds to a phase: `Σ_d digit_d·e_d / P` and the rounding of both parts.
+///
+/// `secret` is the deviation of the secret's coefficients; the key's errors are as many as the secret has parts, or
+/// `factor` times as large.
+pub(crate) fn switching_noise(parameters: &Parameters, level: usize, secret: f64, factor: f64) -> NoiseBound {
+    let (noise, special) = (parameters.noise(), parameters.special());
+    let moduli: Vec<f64> =
+        parameters.ciphertext_basis().moduli().take(level).map(|q| (q.value() as f64).log2()).collect();
+    let divisor = parameters.key_basis().log2(special);
+    let errors = ERROR_DEVIATION * factor * secret / TERNARY_DEVIATION;
+    moduli
+        .chunks(special)
+        .map(|digit| {
+            let size = NoiseBound::from_log2(digit.iter().sum::<f64>() - divisor);
+            noise.product(UNIFORM_DEVIATION, errors).times(size)
+        })
+        .fold(noise.rounding(secret), NoiseBound::plus)
+}
+
+/// From `s²` back to `s`: what brings a product of two ciphertexts back to two parts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RelinearisationKey {
+    parameters: Parameters,
+    id: KeyId,
+    deviation: f64,
+    key: SwitchingKey,
+}
+
+impl RelinearisationKey {
+    /// The key of this secret.
+    ///
+    /// # Errors
+    /// [`FheError::NoSpecialPrimes`].
+    pub fn generate<R: CryptoRng + ?Sized>(secret: &SecretKey, rng: &mut R) -> Result<Self, FheError> {
+        let mut square = secret.value().product(secret.value());
+        let key = SwitchingKey::generate(&square, secret, rng);
+        square.zeroize();
+        Ok(Self::from_parts(secret.parameters(), secret.id(), secret.deviation(), key?))
+    }
+
+    pub(crate) fn from_parts(parameters: &Parameters, id: KeyId, deviation: f64, key: SwitchingKey) -> Self {
+        Self { parameters: parameters.clone(), id, deviation, key }
+    }
+
+    /// The parameters it was made for.
+    pub const fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// The name of its secret key.
+    pub const fn id(&self) -> KeyId {
+        self.id
+    }
+
+    /// The standard deviation of the secret's coefficients.
+    pub(crate) const fn deviation(&self) -> f64 {
+        self.deviation
+    }
+
+    pub(crate) const fn key(&self) -> &SwitchingKey {
+        &self.key
+    }
+
+    /// The seed of the `a_d` and every `b_d`.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut writer = Writer::new(Kind::SwitchingKey, &self.parameters);
+        writer.bytes(&self.id.0);
+        writer.f64(self.deviation);
+        self.key.write(&mut writer);
+        writer.finish()
+    }
+
+    /// Reads a key made for these parameters.
+    ///
+    /// # Errors
+    /// As [`PublicKey::from_bytes`](super::PublicKey::from_bytes), and [`FheError::NoSpecialPrimes`].
+    pub fn from_bytes(parameters: &Parameters, bytes: &[u8]) -> Result<Self, FheError> {
+        let mut reader = Reader::new(Kind::SwitchingKey, parameters, bytes)?;
+        let id = KeyId(reader.array("the key's name")?);
+        let deviation = super::keys::read_deviation(&mut reader)?;
+        let key = SwitchingKey::read(parameters, &mut reader)?;
+        reader.finish()?;
+        Ok(Self::from_parts(parameters, id, deviation, key))
+    }
+}
+
+/// From `s(X^g)` back to `s`, for some odd `g`: what rotates slots.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GaloisKeys {
+    parameters: Parameters,
+    id: KeyId,
+    deviation: f64,
+    keys: BTreeMap<usize, (Automorphism, SwitchingKey)>,
+}
+
+impl GaloisKeys {
+    /// Keys for the automorphisms `X → X^g` with these exponents.
+    ///
+    /// # Errors
+    /// [`FheError::NoSpecialPrimes`], [`FheError::Automorphism`].
+    pub fn generate<R: CryptoRng + ?Sized>(
+        secret: &SecretKey,
+        exponents: impl IntoIterator<Item = usize>,
+        rng: &mut R,
+    ) -> Result<Self, FheError> {
+        let parameters = secret.parameters();
+        let mut keys = BTreeMap::new();
+        for exponent in exponents {
+            let automorphism = Automorphism::new(parameters.degree(), exponent)?;
+            let mut image = secret.value().automorphism(&automorphism);
+            let key = SwitchingKey::generate(&image, secret, rng);
+            image.zeroize();
+            keys.insert(automorphism.exponent(), (automorphism, key?));
+        }
+        Ok(Self { parameters: parameters.clone(), id: secret.id(), deviation: secret.deviation(), keys })
+    }
+
+    pub(crate) fn from_parts(
+        parameters: &Parameters,
+        id: KeyId,
+        deviation: f64,
+        keys: Vec<(Automorphism, SwitchingKey)>,
+    ) -> Self {
+        let keys = keys.into_iter().map(|key| (key.0.exponent(), key)).collect();
+        Self { parameters: parameters.clone(), id, deviation, keys }
+    }
+
+    /// The parameters they were made for.
+    pub const fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// The name of their secret key.
+    pub const fn id(&self) -> KeyId {
+        self.id
+    }
+
+    /// The standard deviation of the secret's coefficients.
+    pub(crate) const fn deviation(&self) -> f64 {
+        self.deviation
+    }
+
+    /// The exponents that there are keys for.
+    pub fn exponents(&self) -> impl Iterator<Item = usize> + '_ {
+        self.keys.keys().copied()
+    }
+
+    /// The key of one exponent, reduced modulo `2N`.
+    ///
+    /// # Errors
+    /// [`FheError::NoGaloisKey`].
+    pub(crate) fn key(&self, exponent: usize) -> Result<&(Automorphism, SwitchingKey), FheError> {
+        self.keys.get(&exponent).ok_or(FheError::NoGaloisKey(exponent))
+    }
+
+    /// For every exponent, the seed of the `a_d` and every `b_d`.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut writer = Writer::new(Kind::GaloisKeys, &self.parameters);
+        writer.bytes(&self.id.0);
+        writer.f64(self.deviation);
+        writer.u32(self.keys.len() as u32);
+        for (&exponent, (_, key)) in &self.keys {
+            writer.u32(exponent as u32);
+            key.write(&mut writer);
+        }
+        writer.finish()
+    }
+
+    /// Reads keys made for these parameters.
+    ///
+    /// # Errors
+    /// As [`PublicKey::from_bytes`](super::PublicKey::from_bytes), [`FheError::NoSpecialPrimes`],
+    /// [`FheError::Automorphism`].
+    pub fn from_bytes(parameters: &Parameters, bytes: &[u8]) -> Result<Self, FheError> {
+        let mut reader = Reader::new(Kind::GaloisKeys, parameters, bytes)?;
+        let id = KeyId(reader.array("the key's name")?);
+        let deviation = super::keys::read_deviation(&mut reader)?;
+        let count = reader.u32("the number of keys")?;
+        let mut keys: Vec<(Automorphism, SwitchingKey)> = Vec::new();
+        for _ in 0..count {
+            let exponent = reader.u32("an exponent")? as usize;
+            if exponent >= 2 * parameters.degree() || keys.last().is_some_and(|last| last.0.exponent() >= exponent) {
+                return Err(FheError::Malformed("exponents below 2N in ascending order"));
+            }
+            let key = SwitchingKey::read(parameters, &mut reader)?;
+            keys.push((Automorphism::new(parameters.degree(), exponent)?, key));
+        }
+        reader.finish()?;
+        Ok(Self::from_parts(parameters, id, deviation, keys))
+    }
+}
