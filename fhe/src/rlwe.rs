@@ -100,8 +100,9 @@ mod tests {
             for level in 1..=5 {
                 let (noise, bound) = switched(special, level, level as u64);
                 assert!((noise as f64).log2() <= bound.log2(), "{noise} within 2^{}", bound.log2());
+                // The norm is up to √N times a coefficient, and its tail is far out.
                 assert!(
-                    (noise as f64).log2() >= bound.log2() - 9.0,
+                    (noise as f64).log2() >= bound.log2() - 11.0,
                     "the bound 2^{} says something of {noise}",
                     bound.log2()
                 );
