@@ -13,3 +13,8 @@
 //! | `kahe` | key-homomorphic masks over Goldilocks for one-shot aggregation |
 //! | `tfhe`, `concrete` | Zama's libraries behind features, for comparison and for table look-ups |
 //! | `inference` | a candle network evaluated under CKKS and TFHE |
+
+mod error;
+pub mod kahe;
+
+pub use error::FheError;
