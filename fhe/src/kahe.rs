@@ -33,16 +33,16 @@
 //!
 //! # The scheme
 //!
-//! In Z_p\[X\]/(X^N + 1), p = 2⁶⁴ − 2³² + 1 and N = 4096, with public a_k that follow from a hash of the round
+//! In `Z_p[X]/(X^N + 1)`, p = 2⁶⁴ − 2³² + 1 and N = 4096, with public aₖ that follow from a hash of the round
 //! ([`KaheRound`]), client i sends
 //!
 //! `y_k = a_k·s + T·e_k + m_k`,
 //!
-//! s uniform and fresh, e_k of centred binomial noise of 80 bits (|e| ≤ 40, σ = 4.47), m_k the entries as digits
+//! s uniform and fresh, eₖ of centred binomial noise of 80 bits (|e| ≤ 40, σ = 4.47), mₖ the entries as digits
 //! ([`KaheParams`], which also says why sums are exact). Then `Σy_k − a_k·Σs = T·Σe_k + Σm_k`. This is the masking of
 //! one-shot secure aggregation (OPA, arXiv 2410.22303; Willow, ePrint 2024/936) over the field of the training proofs,
 //! so that a mask and a proven update meet in one linear relation. `T` and `p` have no common factor, so that the masks
-//! are those of ring learning with errors for the public a_k/T.
+//! are those of ring learning with errors for the public aₖ/T.
 //!
 //! Keys are handled as their 4096 coefficients, least power first, not as values at points of evaluation: shares, sums of
 //! shares and [`KeySum`] are all in that form.
@@ -53,7 +53,7 @@
 //! the honest keys are uniform subject to their sum: any h − 1 of them are independent of Σs, and Σs says
 //! nothing about any one.
 //!
-//! *What the opened sum says.* With Σs everyone can compute Σm_k, which is meant, and Σe_k exactly, which is not. The
+//! *What the opened sum says.* With Σs everyone can compute Σmₖ, which is meant, and Σeₖ exactly, which is not. The
 //! vectors are hidden as in ring learning with errors where a sum of errors is given as a hint. Of two honest clients'
 //! noise with variance 20 each, given the sum, a variance of 10 is left on average (their sum explains half): σ = 3.16; of h
 //! clients' 20·(1 − 1/h), which is more. For Gaussian noise such hints reduce to the problem without hint and narrower

@@ -19,7 +19,7 @@ use crate::FheError;
 
 /// The secret polynomial s of one client for one round, with the seed of its noise.
 ///
-/// s is uniform in Z_p\[X\]/(X^N + 1). A key masks one vector: [`MaskKey::mask`] consumes it, and there is no copy and
+/// s is uniform in `Z_p[X]/(X^N + 1)`. A key masks one vector: [`MaskKey::mask`] consumes it, and there is no copy and
 /// no encoding of it. Before that its coefficients are handed to whoever shares them; they are linear, so that shares of
 /// keys add up to shares of the sum.
 ///
@@ -57,7 +57,7 @@ impl MaskKey {
         &self.coefficients
     }
 
-    /// Masks a vector: y_k = a_k·s + T·e_k + m_k for each polynomial k.
+    /// Masks a vector: `y_k = a_k·s + T·e_k + m_k` for each polynomial k.
     ///
     /// Cost: for each polynomial one inverse transform, 32 KiB of BLAKE3 and 40 KiB of AES. Neither time nor memory
     /// access depends on the key, the noise or the entries, unless an entry is refused.
@@ -74,7 +74,7 @@ impl MaskKey {
         let mut update = MaskedUpdate::blank(&self.round);
         let fits = AtomicBool::new(true);
         let each = params.entries_per_polynomial();
-        let mask = |scratch: &mut Box<Scratch>, (index, (out, entries)): (usize, (&mut [u8], &[i64]))| {
+        let mask = |scratch: &mut Scratch, (index, (out, entries)): (usize, (&mut [u8], &[i64]))| {
             if !self.mask_polynomial(index as u32, entries, out, scratch) {
                 fits.store(false, Ordering::Relaxed);
             }
@@ -149,14 +149,14 @@ fn out_of_range(params: &KaheParams, entries: &[i64]) -> FheError {
 
 /// Buffers of one worker, reused from polynomial to polynomial and erased at the end.
 struct Scratch {
-    bytes: [u8; NOISE_BYTES],
-    words: [u64; DEGREE],
-    message: [i64; DEGREE],
+    bytes: Vec<u8>,
+    words: Vec<u64>,
+    message: Vec<i64>,
 }
 
 impl Scratch {
-    fn new() -> Box<Self> {
-        Box::new(Self { bytes: [0; NOISE_BYTES], words: [0; DEGREE], message: [0; DEGREE] })
+    fn new() -> Self {
+        Self { bytes: vec![0; NOISE_BYTES], words: vec![0; DEGREE], message: vec![0; DEGREE] }
     }
 }
 
@@ -166,6 +166,6 @@ impl Drop for Scratch {
         self.bytes.fill(0);
         self.words.fill(0);
         self.message.fill(0);
-        black_box(&mut *self);
+        black_box((&mut self.bytes[..], &mut self.words[..], &mut self.message[..]));
     }
 }

@@ -16,8 +16,8 @@ const EPSILON: u64 = 0xffff_ffff;
 #[inline(always)]
 pub(crate) const fn add(a: u64, b: u64) -> u64 {
     let sum = a.wrapping_add(b);
-    let over = (sum < a) | (sum >= MODULUS);
-    sum.wrapping_sub(MODULUS & (over as u64).wrapping_neg())
+    let over = (sum < a) as u64 | (sum >= MODULUS) as u64;
+    sum.wrapping_sub(MODULUS & over.wrapping_neg())
 }
 
 /// a − b mod p of canonical residues.
@@ -69,6 +69,14 @@ pub(crate) fn multiply_all(values: &mut [u64], factors: &[u64]) {
                 *value = multiply(*value, *factor);
             }
         },
+    );
+}
+
+/// `values` becomes its product with one factor.
+pub(crate) fn multiply_each(values: &mut [u64], factor: u64) {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || values.iter_mut().for_each(|value| *value = multiply(*value, factor)),
     );
 }
 
@@ -185,7 +193,11 @@ mod tests {
             let factors = vec![factor; values.len()];
             let mut products = values.clone();
             multiply_all(&mut products, &factors);
-            prop_assert_eq!(products, values.iter().map(|v| multiply(*v, factor)).collect::<Vec<_>>());
+            let expected: Vec<_> = values.iter().map(|v| multiply(*v, factor)).collect();
+            prop_assert_eq!(&products, &expected);
+            let mut products = values.clone();
+            multiply_each(&mut products, factor);
+            prop_assert_eq!(products, expected);
             let encoded: Vec<u8> = values.iter().flat_map(|word| word.to_le_bytes()).collect();
             let mut sums = factors;
             add_encoded(&mut sums, &encoded);

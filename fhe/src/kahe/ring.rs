@@ -2,9 +2,9 @@ use std::sync::OnceLock;
 
 use tfhe_ntt::prime64::Plan;
 
-use super::field::{MODULUS, multiply_all};
+use super::field::{MODULUS, multiply_all, multiply_each};
 
-/// N, the degree of the ring Z_p\[X\]/(X^N + 1).
+/// N, the degree of the ring `Z_p[X]/(X^N + 1)`.
 pub const DEGREE: usize = 4096;
 
 /// N⁻¹ mod p: the transform of the library leaves out the factor.
@@ -22,7 +22,7 @@ fn plan() -> &'static Plan {
 /// The coefficients are overwritten.
 pub(crate) fn scaled_values(coefficients: &mut [u64]) {
     plan().fwd(coefficients);
-    multiply_all(coefficients, &[DEGREE_INVERSE; DEGREE]);
+    multiply_each(coefficients, DEGREE_INVERSE);
 }
 
 /// The coefficients of the product of two polynomials, of which `values` holds the values and `scaled` what
@@ -34,7 +34,7 @@ pub(crate) fn product(values: &mut [u64], scaled: &[u64]) {
 
 /// The coefficients of a polynomial that is given by its values.
 pub(crate) fn coefficients(values: &mut [u64]) {
-    multiply_all(values, &[DEGREE_INVERSE; DEGREE]);
+    multiply_each(values, DEGREE_INVERSE);
     plan().inv(values);
 }
 

@@ -22,10 +22,10 @@ pub struct RoundBinding {
     pub config: [u8; 32],
 }
 
-/// One round: its parameters, and the public polynomials a_k that follow from the binding.
+/// One round: its parameters, and the public polynomials aₖ that follow from the binding.
 ///
-/// With d = BLAKE3(H(params) ‖ session ‖ round ‖ H(model) ‖ H(config)), a_k is given by its values, which are the
-/// words below p of the output stream of BLAKE3 keyed with d over k (32 bits, little-endian): nobody chooses a_k, and no
+/// With d = BLAKE3(H(params) ‖ session ‖ round ‖ H(model) ‖ H(config)), aₖ is given by its values, which are the
+/// words below p of the output stream of BLAKE3 keyed with d over k (32 bits, little-endian): nobody chooses aₖ, and no
 /// transform is needed to make it. The value at ψ^(2i+1) has the place i with its 12 bits reversed, ψ the 8192nd root
 /// of unity of `tfhe-ntt`.
 ///
@@ -62,7 +62,7 @@ impl KaheRound {
         &self.digest
     }
 
-    /// The 4096 coefficients of a_k, k = `index`, least power first: for whoever checks or proves the relation of a
+    /// The 4096 coefficients of aₖ, k = `index`, least power first: for whoever checks or proves the relation of a
     /// masked update.
     pub fn public_polynomial(&self, index: u32) -> Vec<u64> {
         let mut words = vec![0; DEGREE];
@@ -71,7 +71,7 @@ impl KaheRound {
         words
     }
 
-    /// The values of a_k; `bytes` is scratch of at least eight bytes for each.
+    /// The values of aₖ; `bytes` is scratch of at least eight bytes for each.
     pub(crate) fn public_values(&self, index: u32, bytes: &mut [u8], words: &mut [u64]) {
         let bytes = &mut bytes[..8 * DEGREE];
         let mut stream = blake3::Hasher::new_keyed(&self.digest).update(&index.to_le_bytes()).finalize_xof();

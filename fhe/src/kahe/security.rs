@@ -100,7 +100,7 @@ mod tests {
     use crate::kahe::KaheParams;
 
     /// Rows (dimension, modulus, deviation) → (block size, classical bits, quantum bits) of Table 1 of Alkim et al. 2016
-    /// (NewHope, JarJar, BCNS), and of Table 12 of the second-round specification of NewHope.
+    /// (three schemes), and of Table 12 of the second-round specification of `NewHope` (two).
     #[test]
     fn block_sizes_are_those_of_published_tables() {
         for (n, q, deviation, block, classical, quantum) in [

@@ -59,7 +59,7 @@ impl MaskedSum {
 
     /// Opens the sum with the sum of the keys: the exact sum of the contributors' vectors.
     ///
-    /// What is left after subtracting a_k·Σs is T·Σe + Σm, centred mod p; its digits in the radices T and M are the
+    /// What is left after subtracting aₖ·Σs is T·Σe + Σm, centred mod p; its digits in the radices T and M are the
     /// sum of the noise and those of the entries. Cost: an inverse transform for each polynomial.
     ///
     /// The noise is looked at, too: every coefficient of it must be one that so many contributors can reach, and the mean
@@ -198,7 +198,7 @@ impl Decoder {
         }
     }
 
-    /// Decodes one polynomial of the sum, of which `mask` is a_k·Σs, and overwrites the mask.
+    /// Decodes one polynomial of the sum, of which `mask` is aₖ·Σs, and overwrites the mask.
     fn decode(&self, polynomial: usize, residues: &[u64], mask: &mut [u64], out: &mut [i64]) -> Result<(), FheError> {
         let mask = &mut mask[..residues.len()];
         let (mut squares, mut largest) = (0_u64, 0);
