@@ -11,8 +11,8 @@ use std::fmt;
 /// and count one call of a sieve in dimension b: 2^(0.292 b) classically (Becker, Ducas, Gama and Laarhoven 2016),
 /// 2^(0.265 b) with quantum search (Laarhoven 2015). The tests recompute five rows of published tables. A uniform secret
 /// is first exchanged for one distributed like the noise, which uses up N samples (Applebaum, Cash, Peikert and Sahai
-/// 2009, §3); with N samples or fewer nothing is left to attack, and the masked values are uniform as long as the sum of
-/// the keys is not known.
+/// 2009, §3); with N samples or fewer nothing is left to attack: a key that is uniform hides a single polynomial like a
+/// one-time pad wherever a₀ has an inverse, as all but 2⁻⁵² of the ring have.
 ///
 /// No estimate goes above 256 bits, the length of the seeds from which a key and its noise are drawn.
 ///
@@ -45,6 +45,9 @@ const CLASSICAL: f64 = 0.292;
 const QUANTUM: f64 = 0.265;
 
 impl SecurityEstimate {
+    /// Where the formulas come from.
+    pub const SOURCE: &'static str = "primal attack, core-SVP, Alkim, Ducas, Pöppelmann and Schwabe 2016";
+
     /// The estimate for `samples` coefficients under one secret that is uniform modulo 2^`log2_modulus`, with noise of
     /// the deviation `noise_deviation`.
     pub fn for_uniform_secret(dimension: usize, log2_modulus: f64, noise_deviation: f64, samples: usize) -> Self {
@@ -67,10 +70,11 @@ impl fmt::Display for SecurityEstimate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "about {:.0} bits classically, {:.0} with quantum search (estimate: primal attack, core-SVP; N = {}, \
-             log2 q = {:.1}, uniform secret, noise deviation {:.2}, {} samples)",
+            "about {:.0} bits classically, {:.0} with quantum search (estimate: {}; N = {}, log2 q = {:.1}, uniform \
+             secret, noise deviation {:.2}, {} samples)",
             self.classical_bits,
             self.quantum_bits,
+            Self::SOURCE,
             self.dimension,
             self.log2_modulus,
             self.noise_deviation,
