@@ -16,6 +16,7 @@
 
 mod bytes;
 mod error;
+pub mod kahe;
 pub mod noise;
 mod params;
 pub mod ring;
