@@ -10,6 +10,7 @@
 //! | `noise` | draws of the exact discrete Gaussian |
 //! | `training` | one step of fixed-point SGD: plain integers, candle in double precision, candle in floats |
 //! | `training_proof` | proving and verifying steps of training, with and without zero knowledge |
+//! | `threshold` | shares of collective keys and of decryptions, and putting them together |
 //! | `round` | secure aggregation of a million entries: one client, the server, the whole round |
 
 use rand_chacha::ChaCha20Rng;

@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     CkksCiphertext = 5,
     CollectiveShare = 6,
     PartialDecryption = 7,
+    RelinearisationRound = 8,
+    SecretShare = 9,
 }
 
 /// Writes one encoding.

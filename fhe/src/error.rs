@@ -1,4 +1,5 @@
 use crate::rlwe::KeyId;
+use crate::threshold::{PartyId, Purpose};
 
 /// Everything that can go wrong in this crate, with what was expected and what came.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -235,6 +236,108 @@ pub enum FheError {
         got: i64,
         /// The largest absolute value that the contributors can reach.
         most: u64,
+    },
+    /// So many of so many parties cannot be what it takes to decrypt.
+    #[error("{threshold} of {parties} parties: 2 to 1024 can hold a key, and 2 to all of them be needed")]
+    Threshold {
+        /// How many are to be needed.
+        threshold: usize,
+        /// How many there are.
+        parties: usize,
+    },
+    /// Shamir shares are dealt where fewer than all parties decrypt, and nowhere else.
+    #[error("{threshold} of {parties} parties decrypt: {}", if threshold == parties { "no shares are dealt" } else { "they need dealt shares" })]
+    Dealing {
+        /// How many are needed.
+        threshold: usize,
+        /// How many there are.
+        parties: usize,
+    },
+    /// A party that does not belong where it was named.
+    #[error("party {0} does not take part")]
+    Stranger(PartyId),
+    /// A party named twice, or a second message of one.
+    #[error("party {0} is there twice")]
+    Duplicate(PartyId),
+    /// A party whose message is not there.
+    #[error("nothing is there from party {0}")]
+    Missing(PartyId),
+    /// Not as many parties as a decryption takes.
+    #[error("{got} parties are to decrypt; it takes exactly {expected}")]
+    ActiveSet {
+        /// The threshold.
+        expected: usize,
+        /// How many were named.
+        got: usize,
+    },
+    /// Of another session.
+    #[error("of another session: {} is expected, {} came", hex(expected), hex(got))]
+    Session {
+        /// The digest of the one at hand.
+        expected: [u8; 32],
+        /// The digest it was made for.
+        got: [u8; 32],
+    },
+    /// A share for one thing, used for another.
+    #[error("a share for {got}, where one for {expected} belongs")]
+    Purpose {
+        /// What was to be made of it.
+        expected: Purpose,
+        /// What it was made for.
+        got: Purpose,
+    },
+    /// A secret share for another party.
+    #[error("a share for party {got}, which party {expected} cannot use")]
+    Recipient {
+        /// Who reads it.
+        expected: PartyId,
+        /// Whom it was dealt to.
+        got: PartyId,
+    },
+    /// A decryption share for another request: another ciphertext, bound, flooding, set of parties or reader.
+    #[error("for another request: {} is expected, {} came", hex(expected), hex(got))]
+    Request {
+        /// The digest of the one at hand.
+        expected: [u8; 32],
+        /// The digest it was made for, or that was agreed to.
+        got: [u8; 32],
+    },
+    /// A request to open a ciphertext to all, used as one to switch it to a reader's key, or the other way round.
+    #[error("{}", match reader { Some(reader) => format!("to be switched to the key {reader}, not to be opened"), None => "to be opened, not to be switched to a reader's key".to_owned() })]
+    Reader {
+        /// The key of the request's reader, if it has one.
+        reader: Option<KeyId>,
+    },
+    /// A second share for one ciphertext could give the key away.
+    #[error("party {party} has given a share for this ciphertext already")]
+    SecondShare {
+        /// Who.
+        party: PartyId,
+    },
+    /// What was said before cannot be known or made durable, so nothing more may be said.
+    #[error("share ledger: {0}")]
+    Ledger(String),
+    /// An encoding's checksum is not that of its bytes.
+    #[error("the checksum is not that of the bytes")]
+    Checksum,
+    /// A ciphertext has parts that must be brought back to two first.
+    #[error("a ciphertext of {0} parts; two can be decrypted together, so relinearise first")]
+    Parts(usize),
+    /// Flooding must hide something.
+    #[error("flooding of {bits} bits; {} to {} can be", range.0, range.1)]
+    Flooding {
+        /// What was asked for.
+        bits: u32,
+        /// The least and the most.
+        range: (u32, u32),
+    },
+    /// The noise with flooding is more than the ciphertext has room for.
+    #[error("flooded noise of 2^{noise:.1}, where a decryption is right up to 2^{capacity:.1}")]
+    NoRoomToFlood {
+        /// `log2` of the noise after flooding.
+        noise: f64,
+        /// `log2` of what there is room for.
+        capacity: f64,
     },
 }
 

@@ -21,6 +21,7 @@ pub mod noise;
 mod params;
 pub mod ring;
 pub mod rlwe;
+pub mod threshold;
 
 pub use error::FheError;
 pub use params::{MODULUS_LINE, Parameters, Security};

@@ -14,6 +14,10 @@ const TAIL: f64 = 10.3;
 /// bound with `λ = 0.98`.
 const PRODUCT_TAIL: f64 = 55.0;
 
+/// Likewise `|a(ζ)b(ζ)c(ζ)| ≤ 232·σ_a σ_b σ_c N^{3/2}` for three: from `3|xyz|^{2/3} ≤ |x|² + |y|² + |z|²` and the same bound
+/// with `λ = 0.97`.
+const TRIPLE_TAIL: f64 = 232.0;
+
 /// The deviation of a coefficient that is uniform between −½ and ½, in units of the modulus.
 pub(crate) const UNIFORM_DEVIATION: f64 = 0.288_675_134_594_812_9;
 
@@ -96,6 +100,11 @@ impl NoiseModel {
         NoiseBound::new(PRODUCT_TAIL * deviation * other * self.degree)
     }
 
+    /// A product of three such, independent of each other.
+    pub fn triple(&self, first: f64, second: f64, third: f64) -> NoiseBound {
+        NoiseBound::new(TRIPLE_TAIL * first * second * third * self.degree.powf(1.5))
+    }
+
     /// A polynomial of which only the largest coefficient is known: `N` times that.
     pub fn worst(&self, largest: f64) -> NoiseBound {
         NoiseBound::new(largest * self.degree)
@@ -140,7 +149,9 @@ mod tests {
         let target = -(128.0 + 15.0) * std::f64::consts::LN_2;
         let single = -0.99 * TAIL * TAIL - (1.0_f64 - 0.99).ln();
         let product = -2.0 * 0.98 * PRODUCT_TAIL - 2.0 * (1.0_f64 - 0.98).ln();
+        let triple = -3.0 * 0.97 * TRIPLE_TAIL.powf(2.0 / 3.0) - 3.0 * (1.0_f64 - 0.97).ln();
         assert!(single <= target, "{single} against {target}");
         assert!(product <= target, "{product} against {target}");
+        assert!(triple <= target, "{triple} against {target}");
     }
 }

@@ -63,6 +63,7 @@ fn fill_uniform(q: Modulus, limb: &mut [u64], mut stream: OutputReader) {
             filled += usize::from(candidate < q.value());
         }
     }
+    bytes.zeroize();
 }
 
 /// Secret randomness of one operation: a seed that zeroises itself, and polynomials from it under one label each.
@@ -78,13 +79,43 @@ impl Noise {
         Self { seed }
     }
 
-    fn bytes(&self, label: u64, length: usize) -> Zeroizing<Vec<u8>> {
+    /// The randomness that a secret seed gives for one context: parts under their lengths, so that no two contexts
+    /// are the same bytes.
+    pub(crate) fn derived(secret: &[u8; 32], context: &[&[u8]]) -> Self {
+        let mut hasher = Hasher::new_keyed(secret);
+        hasher.update(b"cipher-nexus derived noise v1");
+        for part in context {
+            hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+        }
+        let seed = *hasher.finalize().as_bytes();
+        hasher.zeroize();
+        Self { seed }
+    }
+
+    pub(crate) fn bytes(&self, label: u64, length: usize) -> Zeroizing<Vec<u8>> {
         let mut hasher = Hasher::new_keyed(&self.seed);
         hasher.update(b"cipher-nexus noise v1").update(&label.to_le_bytes());
         let mut bytes = Zeroizing::new(vec![0; length]);
         hasher.finalize_xof().fill(&mut bytes);
         hasher.zeroize();
         bytes
+    }
+
+    /// A secret polynomial that is uniform modulo the first `limbs` primes. Rejected draws show in the time it takes,
+    /// kept ones do not.
+    pub(crate) fn uniform(&self, basis: &Arc<RnsBasis>, limbs: usize, label: u64) -> Poly<Ntt> {
+        let mut poly = Poly::zero(basis, limbs);
+        for_each_limb(poly.values_mut(), basis, |_, prime, limb| {
+            let q = prime.modulus();
+            let mut hasher = Hasher::new_keyed(&self.seed);
+            hasher
+                .update(b"cipher-nexus secret uniform v1")
+                .update(&label.to_le_bytes())
+                .update(&q.value().to_le_bytes());
+            fill_uniform(q, limb, hasher.finalize_xof());
+            hasher.zeroize();
+        });
+        poly
     }
 
     /// Uniform in −1, 0, 1: each coefficient from 64 bits, off by at most `2^-62`; time does not depend on the values.

@@ -66,7 +66,7 @@ impl Ciphertext {
     ///
     /// # Errors
     /// [`FheError::Parameters`], [`FheError::Keys`], [`FheError::Level`].
-    pub(crate) fn add_assign(&mut self, other: &Self) -> Result<(), FheError> {
+    pub fn add_assign(&mut self, other: &Self) -> Result<(), FheError> {
         self.combine(other, Poly::add_assign, |part| part)
     }
 

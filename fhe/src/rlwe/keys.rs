@@ -176,6 +176,11 @@ impl PublicKey {
         self.deviation
     }
 
+    /// `b` and `a`.
+    pub(crate) const fn parts(&self) -> [&Poly<Ntt>; 2] {
+        [&self.b, &self.a]
+    }
+
     /// `message + e_0 + b·u` and `e_1 + a·u`, at the level of the message's limbs.
     pub fn encrypt<R: CryptoRng + ?Sized>(&self, mut message: Poly<Coeff>, rng: &mut R) -> (Ciphertext, NoiseBound) {
         let (basis, level) = (self.parameters.ciphertext_basis(), message.limbs());

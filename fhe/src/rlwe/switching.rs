@@ -20,7 +20,8 @@ const FIRST_DIGIT: u64 = 16;
 /// (hybrid key switching; Han, Ki 2020, §3).
 #[derive(Clone, Debug, PartialEq)]
 pub struct SwitchingKey {
-    seed: Seed,
+    /// What the `a_d` are expanded from, unless several parties made them together.
+    seed: Option<Seed>,
     digits: Vec<[Poly<Ntt>; 2]>,
 }
 
@@ -49,14 +50,20 @@ impl SwitchingKey {
                 [b, a]
             })
             .collect();
-        Ok(Self { seed, digits })
+        Ok(Self { seed: Some(seed), digits })
     }
 
     /// A key whose `b_d` several parties made together from `a_d` of this seed.
     pub(crate) fn from_parts(parameters: &Parameters, seed: Seed, b: Vec<Poly<Ntt>>) -> Self {
         assert_eq!(b.len(), parameters.digits(), "a polynomial for each digit");
         let digits = b.into_iter().enumerate().map(|(i, b)| [b, Self::expand(parameters, seed, i)]).collect();
-        Self { seed, digits }
+        Self { seed: Some(seed), digits }
+    }
+
+    /// A key of which the `a_d` too come from several parties.
+    pub(crate) fn from_pairs(parameters: &Parameters, digits: Vec<[Poly<Ntt>; 2]>) -> Self {
+        assert_eq!(digits.len(), parameters.digits(), "two polynomials for each digit");
+        Self { seed: None, digits }
     }
 
     /// `a_d`.
@@ -70,19 +77,34 @@ impl SwitchingKey {
         &self.digits
     }
 
-    /// The seed and every `b_d`.
+    /// The seed and every `b_d`, or every `b_d` and `a_d`.
     pub(crate) fn write(&self, writer: &mut Writer) {
-        writer.bytes(&self.seed.0);
-        self.digits.iter().for_each(|[b, _]| writer.poly(b));
+        writer.u8(u8::from(self.seed.is_some()));
+        match self.seed {
+            Some(seed) => {
+                writer.bytes(&seed.0);
+                self.digits.iter().for_each(|[b, _]| writer.poly(b));
+            }
+            None => self.digits.iter().flatten().for_each(|part| writer.poly(part)),
+        }
     }
 
     pub(crate) fn read(parameters: &Parameters, reader: &mut Reader<'_>) -> Result<Self, FheError> {
         has_special(parameters)?;
-        let (basis, seed) = (parameters.key_basis(), Seed(reader.array("the seed")?));
-        let b = (0..parameters.digits())
-            .map(|_| reader.poly(basis, basis.len(), "a digit of an evaluation key"))
-            .collect::<Result<_, _>>()?;
-        Ok(Self::from_parts(parameters, seed, b))
+        let (basis, digits) = (parameters.key_basis(), 0..parameters.digits());
+        let poly = |reader: &mut Reader<'_>| reader.poly(basis, basis.len(), "a digit of an evaluation key");
+        match reader.u8("whether there is a seed")? {
+            1 => {
+                let seed = Seed(reader.array("the seed")?);
+                let b = digits.map(|_| poly(reader)).collect::<Result<_, _>>()?;
+                Ok(Self::from_parts(parameters, seed, b))
+            }
+            0 => {
+                let pairs = digits.map(|_| Ok([poly(reader)?, poly(reader)?])).collect::<Result<_, _>>()?;
+                Ok(Self::from_pairs(parameters, pairs))
+            }
+            _ => Err(FheError::Malformed("whether there is a seed")),
+        }
     }
 }
 
@@ -229,12 +251,17 @@ pub(crate) fn switching_noise(parameters: &Parameters, level: usize, secret: f64
         .fold(noise.rounding(secret), NoiseBound::plus)
 }
 
+/// No key's noise is more than this many times that of one party's, so an encoding that says more is refused.
+const MAX_FACTOR: f64 = 1e9;
+
 /// From `s²` back to `s`: what brings a product of two ciphertexts back to two parts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RelinearisationKey {
     parameters: Parameters,
     id: KeyId,
     deviation: f64,
+    /// How many times as large its noise is as that of a key which one party made.
+    factor: f64,
     key: SwitchingKey,
 }
 
@@ -247,11 +274,17 @@ impl RelinearisationKey {
         let mut square = secret.value().product(secret.value());
         let key = SwitchingKey::generate(&square, secret, rng);
         square.zeroize();
-        Ok(Self::from_parts(secret.parameters(), secret.id(), secret.deviation(), key?))
+        Ok(Self::from_parts(secret.parameters(), secret.id(), secret.deviation(), 1.0, key?))
     }
 
-    pub(crate) fn from_parts(parameters: &Parameters, id: KeyId, deviation: f64, key: SwitchingKey) -> Self {
-        Self { parameters: parameters.clone(), id, deviation, key }
+    pub(crate) fn from_parts(
+        parameters: &Parameters,
+        id: KeyId,
+        deviation: f64,
+        factor: f64,
+        key: SwitchingKey,
+    ) -> Self {
+        Self { parameters: parameters.clone(), id, deviation, factor, key }
     }
 
     /// The parameters it was made for.
@@ -269,15 +302,21 @@ impl RelinearisationKey {
         self.deviation
     }
 
+    /// What relinearising at this level adds to a phase.
+    pub(crate) fn noise(&self, level: usize) -> NoiseBound {
+        switching_noise(&self.parameters, level, self.deviation, self.factor)
+    }
+
     pub(crate) const fn key(&self) -> &SwitchingKey {
         &self.key
     }
 
-    /// The seed of the `a_d` and every `b_d`.
+    /// Name, deviation and noise factor; then the seed of the `a_d`, or every `a_d`, and every `b_d`.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut writer = Writer::new(Kind::SwitchingKey, &self.parameters);
         writer.bytes(&self.id.0);
         writer.f64(self.deviation);
+        writer.f64(self.factor);
         self.key.write(&mut writer);
         writer.finish()
     }
@@ -290,9 +329,13 @@ impl RelinearisationKey {
         let mut reader = Reader::new(Kind::SwitchingKey, parameters, bytes)?;
         let id = KeyId(reader.array("the key's name")?);
         let deviation = super::keys::read_deviation(&mut reader)?;
+        let factor = reader.f64("the factor of the key's noise")?;
+        if !(1.0..=MAX_FACTOR).contains(&factor) {
+            return Err(FheError::Malformed("the factor of the key's noise"));
+        }
         let key = SwitchingKey::read(parameters, &mut reader)?;
         reader.finish()?;
-        Ok(Self::from_parts(parameters, id, deviation, key))
+        Ok(Self::from_parts(parameters, id, deviation, factor, key))
     }
 }
 
@@ -350,6 +393,11 @@ impl GaloisKeys {
     /// The standard deviation of the secret's coefficients.
     pub(crate) const fn deviation(&self) -> f64 {
         self.deviation
+    }
+
+    /// What applying one of them at this level adds to a phase.
+    pub(crate) fn noise(&self, level: usize) -> NoiseBound {
+        switching_noise(&self.parameters, level, self.deviation, 1.0)
     }
 
     /// The exponents that there are keys for.

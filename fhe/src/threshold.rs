@@ -1,0 +1,110 @@
+//! Keys that several parties hold together, and decryption that takes all of them, or `t` of `n`.
+//!
+//! Each of `n` parties draws a ternary secret `s_i`; the collective secret `s = Σ s_i` is known to nobody. One round of
+//! shares makes a public key, two rounds a relinearisation key, one a Galois key, all of them ordinary keys of this
+//! crate. To open a ciphertext `(c_0, c_1)`, a set of exactly `t` parties is fixed, each gives `c_1·s_i` (for `t < n`,
+//! of its Shamir share of `s`, times its Lagrange coefficient) under a flood of noise, and the sum is the phase; or the
+//! sum is a ciphertext under the key of a reader. The protocols are CKG, RKG, GKG, CKS (to zero) and PCKS of
+//! Mouchet, Troncoso-Pastoriza, Bossuat, Hubaux (2021), with the thresholds of Mouchet, Bertrand, Hubaux (2022).
+//! They work on the ciphertexts of [`rlwe`](crate::rlwe), whatever scheme made them.
+//!
+//! | type | role |
+//! |---|---|
+//! | [`Session`] | who takes part, in which parameters, and how many decrypt; puts [`KeyShare`]s together |
+//! | [`Party`] | one party with its secret, all of it from a [`PartySeed`]; makes key shares, deals [`SecretShare`]s |
+//! | [`Request`] | one ciphertext to be opened or switched, by whom, under which [`Flooding`]; puts [`DecryptionShare`]s together |
+//! | [`Decryptor`] | what a party answers requests with |
+//! | [`ShareLedger`] | remembers what a party answered, across restarts, so that it answers once |
+//!
+//! Three parties open the sum of what was encrypted to them:
+//!
+//! ```
+//! use nexus_fhe::Parameters;
+//! use nexus_fhe::ring::Poly;
+//! use nexus_fhe::threshold::*;
+//! # use rand_core::SeedableRng;
+//! # let rng = &mut rand_chacha::ChaCha20Rng::seed_from_u64(1);
+//!
+//! let parameters = Parameters::new(1 << 12, &[50, 50], &[])?;
+//! let ids = [PartyId(1), PartyId(2), PartyId(3)];
+//! let session = Session::new(&parameters, SessionId([7; 32]), &ids, 3, Seed([9; 32]))?;
+//! let parties: Vec<Party> =
+//!     ids.iter().map(|&id| Party::new(&session, id, &PartySeed::random(rng))).collect::<Result<_, _>>()?;
+//!
+//! // Everybody sends a share of the public key; whoever has all of them has the key.
+//! let shares: Vec<KeyShare> = parties.iter().map(Party::public_key_share).collect();
+//! let public = session.public_key(&shares)?;
+//!
+//! // Two vectors, as multiples of 2^80: a scheme would do this, and keep track of the noise.
+//! let encode = |value: i64| {
+//!     let mut message = Poly::from_signed(parameters.ciphertext_basis(), 2, &vec![value; 1 << 12]);
+//!     message.mul_integer(1 << 40);
+//!     message.mul_integer(1 << 40);
+//!     message
+//! };
+//! let (mut sum, noise) = public.encrypt(encode(-30), rng);
+//! let (other, other_noise) = public.encrypt(encode(72), rng);
+//! sum.add_assign(&other)?;
+//!
+//! // All agree on what is to be opened; each one's ledger sees to it that it answers once.
+//! let request = Request::new(&session, sum, noise.plus(other_noise), &ids, Flooding::DEFAULT)?;
+//! let agreed = request.digest();
+//! let mut answers = Vec::new();
+//! for party in &parties {
+//!     let ledger = MemoryLedger::new(); // a FileLedger, where a restart is to be survived
+//!     let decryptor = party.decryptor()?;
+//!     answers.push(decryptor.share(&request, agreed, &ledger)?);
+//!     assert!(decryptor.share(&request, agreed, &ledger).is_err());
+//! }
+//! let opening = request.open(&answers)?;
+//! assert!(opening.noise().log2() < 79.0);
+//! # let [q, r] = [0, 1].map(|i| parameters.ciphertext_basis().primes()[i].modulus());
+//! # let centred = |i: usize| {
+//! #     let [a, b] = [0, 1].map(|limb| opening.phase().limb(limb)[i]);
+//! #     let step = r.mul(r.sub(b, r.reduce(a)), r.inverse(r.reduce(q.value())));
+//! #     let (value, whole) = (a as i128 + q.value() as i128 * step as i128, q.value() as i128 * r.value() as i128);
+//! #     if value > whole / 2 { value - whole } else { value }
+//! # };
+//! // `centred` lifts a coefficient from its residues to an integer.
+//! assert!((0..1 << 12).all(|i| (centred(i) + (1 << 79)) >> 80 == 42));
+//! # Ok::<(), nexus_fhe::FheError>(())
+//! ```
+//!
+//! # Security
+//! Against parties and aggregators that follow the protocol and look on, any `n − 1` of whom may collude (`t − 1` where
+//! `t` of `n` decrypt): nothing of the secret but what RLWE hides, and nothing of a message but what is opened. Not
+//! provided:
+//! - Security against parties that deviate: shares carry no proofs. A wrong share spoils the result unseen; a chosen
+//!   second round of the relinearisation key, or a chosen ciphertext to open, can give secrets away.
+//! - Authentication: checksums show damage on the way, not forgery. Shares travel over channels that say who sent
+//!   them, secret shares over private ones.
+//! - Recovery of key generation: it takes every party. Only decryption goes on without `n − t` of them.
+//! - A judgement of what is opened. Each party makes the [`Request`] itself, from a computation that all agreed on.
+//! - Refreshing a ciphertext, and turning ciphertexts to additive shares and back.
+//!
+//! The flood hides a ciphertext's noise statistically, which is weaker than the rest: [`Flooding`] has the figure.
+
+mod collective;
+mod decryptor;
+mod flooding;
+mod ledger;
+mod party;
+mod request;
+mod session;
+mod shamir;
+mod share;
+
+pub use collective::RelinearisationRound;
+pub use decryptor::{DecryptionShare, Decryptor};
+pub use flooding::Flooding;
+pub use ledger::{FileLedger, LedgerEntry, MemoryLedger, ShareLedger};
+pub use party::{Party, PartySeed};
+pub use request::{Opening, Request, RequestDigest};
+pub use session::{PartyId, Session, SessionId};
+pub use shamir::SecretShare;
+pub use share::{KeyShare, Purpose};
+
+pub use crate::ring::sample::Seed;
+
+#[cfg(test)]
+mod tests;
