@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     CkksCiphertext = 5,
     CollectiveShare = 6,
     PartialDecryption = 7,
+    /// 8 to 15 are kept for keys and shares.
+    PackedUpdate = 16,
 }
 
 /// Writes one encoding.
