@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     PartialDecryption = 7,
     RelinearisationRound = 8,
     SecretShare = 9,
+    /// 8 to 15 are kept for keys and shares.
+    PackedUpdate = 16,
 }
 
 /// Writes one encoding.

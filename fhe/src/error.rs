@@ -271,7 +271,7 @@ pub enum FheError {
         got: usize,
     },
     /// Of another session.
-    #[error("of another session: {} is expected, {} came", hex(expected), hex(got))]
+    #[error("of another session: {} is expected, {} came", digest_prefix(.expected), digest_prefix(.got))]
     Session {
         /// The digest of the one at hand.
         expected: [u8; 32],
@@ -295,7 +295,7 @@ pub enum FheError {
         got: PartyId,
     },
     /// A decryption share for another request: another ciphertext, bound, flooding, set of parties or reader.
-    #[error("for another request: {} is expected, {} came", hex(expected), hex(got))]
+    #[error("for another request: {} is expected, {} came", digest_prefix(.expected), digest_prefix(.got))]
     Request {
         /// The digest of the one at hand.
         expected: [u8; 32],
@@ -338,6 +338,107 @@ pub enum FheError {
         noise: f64,
         /// `log2` of what there is room for.
         capacity: f64,
+    },
+    /// Not a prime that plaintexts can be computed modulo.
+    #[error("{0} is no odd prime below 2^50")]
+    PlaintextPrime(u64),
+    /// Not a power of two that plaintexts can be computed modulo.
+    #[error("the plaintext modulus 2^{0} is not one of 2^1 to 2^192")]
+    PlaintextBits(u32),
+    /// Plaintexts cannot be computed modulo a prime of the ciphertexts.
+    #[error("the plaintext modulus {0} is one of the primes of Q")]
+    PlaintextDividesModulus(u64),
+    /// A plaintext, or what it is used on, has another modulus.
+    #[error("mixed plaintext moduli: {left} and {right}")]
+    PlaintextModuli {
+        /// Of the one.
+        left: String,
+        /// Of the other.
+        right: String,
+    },
+    /// Slots want a prime with a transform.
+    #[error("plaintexts modulo {modulus} have no slots in degree {degree}: a prime that is 1 modulo {} does", 2 * degree)]
+    NoSlots {
+        /// The plaintext modulus.
+        modulus: String,
+        /// The ring's degree.
+        degree: usize,
+    },
+    /// More values than a plaintext holds.
+    #[error("{got} values for a plaintext of {most}")]
+    TooManyValues {
+        /// How many it holds.
+        most: usize,
+        /// How many came.
+        got: usize,
+    },
+    /// A value that a plaintext cannot hold.
+    #[error("the value {value} at {index} is not within {least}..={most}")]
+    ValueRange {
+        /// Where it stands.
+        index: usize,
+        /// What it is.
+        value: i128,
+        /// The least that can be.
+        least: i128,
+        /// The largest that can be.
+        most: i128,
+    },
+    /// The noise may be so large that a decryption would be wrong.
+    #[error("noise of up to 2^{noise:.1}, and a correct decryption allows 2^{allowed:.1}")]
+    NoiseTooLarge {
+        /// `log2` of the bound on the noise.
+        noise: f64,
+        /// `log2` of what a decryption can bear.
+        allowed: f64,
+    },
+    /// An operation wants a ciphertext of another number of parts.
+    #[error("{what} wants a ciphertext of {expected} parts, not of {got}")]
+    Parts {
+        /// Which operation.
+        what: &'static str,
+        /// How many it wants.
+        expected: usize,
+        /// How many came.
+        got: usize,
+    },
+    /// Products of ciphertexts would need more primes than base conversion computes with.
+    #[error("a product of ciphertexts needs {needed} auxiliary primes; {most} can be")]
+    ProductTooLarge {
+        /// How many are needed.
+        needed: usize,
+        /// How many there can be.
+        most: usize,
+    },
+    /// Not one value fits a coefficient.
+    #[error("a sum of {clients} values of up to {bound} takes {bits} bits, and a coefficient has {capacity}")]
+    NoPacking {
+        /// How many values are summed.
+        clients: u32,
+        /// The largest value.
+        bound: u64,
+        /// The bits of their sum.
+        bits: u32,
+        /// The bits of a coefficient.
+        capacity: u32,
+    },
+    /// A sum of more updates than there is room for.
+    #[error("a sum of {got} updates, where there is room for {most}")]
+    TooManyUpdates {
+        /// How many there is room for.
+        most: u32,
+        /// How many there would be.
+        got: u64,
+    },
+    /// Two updates, or an update and what it is read with, differ in their shape.
+    #[error("{what}: {left} and {right}")]
+    UpdateShape {
+        /// In what they differ.
+        what: &'static str,
+        /// Of the one.
+        left: u64,
+        /// Of the other.
+        right: u64,
     },
 }
 

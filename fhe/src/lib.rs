@@ -14,10 +14,12 @@
 //! | `tfhe`, `concrete` | Zama's libraries behind features, for comparison and for table look-ups |
 //! | `inference` | a candle network evaluated under CKKS and TFHE |
 
+pub mod bfv;
 mod bytes;
 mod error;
 pub mod kahe;
 pub mod noise;
+pub mod pack;
 mod params;
 pub mod ring;
 pub mod rlwe;

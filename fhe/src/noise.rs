@@ -18,6 +18,14 @@ const PRODUCT_TAIL: f64 = 55.0;
 /// with `λ = 0.97`.
 const TRIPLE_TAIL: f64 = 232.0;
 
+/// A sub-Gaussian coefficient of deviation σ is at most `14.2·σ`, all of N at most 2^16 together but with probability
+/// 2^-128: from `P(|x| > cσ) ≤ 2·exp(−c²/2)` and the union over coefficients.
+const COEFFICIENT_TAIL: f64 = 14.2;
+
+/// `‖a‖₂ ≤ σ(√N + 13.4)`, but with probability 2^-128, for N independent sub-Gaussian coefficients of deviation σ:
+/// `P(‖a‖₂² > σ²(N + 2√(Ny) + 2y)) ≤ exp(−y)` (Hsu, Kakade, Zhang 2012) with `y = 128·ln 2`.
+const EUCLIDEAN_TAIL: f64 = 13.4;
+
 /// The deviation of a coefficient that is uniform between −½ and ½, in units of the modulus.
 pub(crate) const UNIFORM_DEVIATION: f64 = 0.288_675_134_594_812_9;
 
@@ -75,6 +83,51 @@ impl NoiseBound {
     }
 }
 
+/// A bound on the largest coefficient of a polynomial, in absolute value: less than what [`NoiseBound`] says, and less to compute with.
+///
+/// The bound of a sum is the sum of bounds; that of a product is not their product. Kept as a logarithm.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct CoefficientBound {
+    log2: f64,
+}
+
+impl CoefficientBound {
+    /// No noise.
+    pub const ZERO: Self = Self { log2: f64::NEG_INFINITY };
+
+    /// A bound by its logarithm to base 2.
+    pub const fn from_log2(log2: f64) -> Self {
+        Self { log2 }
+    }
+
+    /// A bound by its value.
+    pub fn new(value: f64) -> Self {
+        Self { log2: value.log2() }
+    }
+
+    /// The logarithm to base 2.
+    pub const fn log2(self) -> f64 {
+        self.log2
+    }
+
+    /// The bound of a sum. Rounded up, by more than floating point rounds.
+    pub fn plus(self, other: Self) -> Self {
+        Self { log2: NoiseBound { log2: self.log2 }.plus(NoiseBound { log2: other.log2 }).log2 }
+    }
+
+    /// The bound of the polynomial times a number, given by its logarithm to base 2. Rounded up likewise.
+    pub fn scaled(self, log2: f64) -> Self {
+        Self { log2: self.log2 + log2 + 1e-9 }
+    }
+}
+
+impl From<NoiseBound> for CoefficientBound {
+    /// No coefficient is larger than the canonical norm.
+    fn from(bound: NoiseBound) -> Self {
+        Self { log2: bound.log2 }
+    }
+}
+
 /// The bounds of random polynomials in a ring of degree `N`, each but with probability `2^-128`.
 ///
 /// They hold for polynomials whose coefficients are independent: errors and keys as this crate draws them. For parts of
@@ -103,6 +156,22 @@ impl NoiseModel {
     /// A product of three such, independent of each other.
     pub fn triple(&self, first: f64, second: f64, third: f64) -> NoiseBound {
         NoiseBound::new(TRIPLE_TAIL * first * second * third * self.degree.powf(1.5))
+    }
+
+    /// The largest coefficient of such a polynomial.
+    pub fn largest(&self, deviation: f64) -> CoefficientBound {
+        CoefficientBound::new(COEFFICIENT_TAIL * deviation)
+    }
+
+    /// The Euclidean norm of the coefficients of such a polynomial.
+    pub fn euclidean(&self, deviation: f64) -> f64 {
+        deviation * (self.degree.sqrt() + EUCLIDEAN_TAIL)
+    }
+
+    /// The largest coefficient of the product of such a polynomial and another one, independent of it, of which the
+    /// Euclidean norm is known: the coefficients are sums of independent terms.
+    pub fn largest_of_product(&self, deviation: f64, norm: f64) -> CoefficientBound {
+        CoefficientBound::new(COEFFICIENT_TAIL * deviation * norm)
     }
 
     /// A polynomial of which only the largest coefficient is known: `N` times that.
@@ -153,5 +222,8 @@ mod tests {
         assert!(single <= target, "{single} against {target}");
         assert!(product <= target, "{product} against {target}");
         assert!(triple <= target, "{triple} against {target}");
+        let coefficient = (1.0 + 16.0) * std::f64::consts::LN_2 - COEFFICIENT_TAIL * COEFFICIENT_TAIL / 2.0;
+        assert!(coefficient <= -128.0 * std::f64::consts::LN_2, "{coefficient}");
+        assert!(EUCLIDEAN_TAIL * EUCLIDEAN_TAIL / 2.0 >= 128.0 * std::f64::consts::LN_2);
     }
 }

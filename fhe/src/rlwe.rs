@@ -11,6 +11,7 @@ pub use ciphertext::Ciphertext;
 pub use keys::{KeyId, PublicKey, SecretKey};
 pub use switching::{GaloisKeys, RelinearisationKey, SwitchingKey};
 
+pub(crate) use keys::read_deviation;
 pub(crate) use switching::{Digits, add_gadget, has_special, lower, switching_noise};
 
 #[cfg(test)]

@@ -28,6 +28,13 @@ impl Prime {
         Ok(Self { modulus: q, plan, degree_inverse: q.factor(q.inverse(degree as u64)) })
     }
 
+    /// The transform modulo any prime below `2^50`, if it has one: for plaintexts, whose primes may be small.
+    pub(crate) fn of(degree: usize, modulus: Modulus) -> Option<Self> {
+        let plan = Plan::try_new(degree, modulus.value())?;
+        let inverse = modulus.inverse(modulus.reduce(degree as u64));
+        Some(Self { modulus, plan, degree_inverse: modulus.factor(inverse) })
+    }
+
     /// The prime itself.
     pub const fn modulus(&self) -> Modulus {
         self.modulus

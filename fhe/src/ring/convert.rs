@@ -34,9 +34,9 @@ struct Source {
 #[derive(Clone, Debug)]
 struct Target {
     modulus: Modulus,
-    /// `Q/q_i`.
+    /// `Q/q_i`, times what the caller wants multiplied in.
     punctured: Vec<u64>,
-    /// `−Q`.
+    /// `−Q`, likewise.
     negated: u64,
 }
 
@@ -47,6 +47,20 @@ impl BaseConversion {
     /// # Panics
     /// With no source or more than 15: sums of products would not fit.
     pub(crate) fn new(sources: &[Modulus], targets: &[Modulus], scale: u64) -> Self {
+        Self::scaled(sources, targets, |q| q.inverse(q.reduce(scale)), |_| 1)
+    }
+
+    /// From `x` modulo `sources` to the centred representative of `before·x`, times `after`, modulo `targets`; the
+    /// factors are given as residues, `before` modulo every source and `after` modulo every target.
+    ///
+    /// # Panics
+    /// As [`Self::new`].
+    pub(crate) fn scaled(
+        sources: &[Modulus],
+        targets: &[Modulus],
+        before: impl Fn(Modulus) -> u64,
+        after: impl Fn(Modulus) -> u64,
+    ) -> Self {
         assert!((1..=15).contains(&sources.len()), "one to fifteen source primes");
         let product_without = |modulus: Modulus, skipped: usize| {
             sources
@@ -56,18 +70,18 @@ impl BaseConversion {
                 .fold(1, |product, (_, q)| modulus.mul(product, modulus.reduce(q.value())))
         };
         let source = |(i, &modulus): (usize, &Modulus)| {
-            let weight = modulus.mul(product_without(modulus, i), modulus.reduce(scale));
+            let weight = modulus.mul(modulus.inverse(product_without(modulus, i)), before(modulus));
             Source {
                 modulus,
-                weight: modulus.factor(modulus.inverse(weight)),
+                weight: modulus.factor(weight),
                 shift: 52 - modulus.bits(),
                 reciprocal: modulus.barrett(),
             }
         };
         let target = |&modulus: &Modulus| Target {
             modulus,
-            punctured: (0..sources.len()).map(|i| product_without(modulus, i)).collect(),
-            negated: modulus.neg(product_without(modulus, usize::MAX)),
+            punctured: (0..sources.len()).map(|i| modulus.mul(product_without(modulus, i), after(modulus))).collect(),
+            negated: modulus.neg(modulus.mul(product_without(modulus, usize::MAX), after(modulus))),
         };
         Self {
             sources: sources.iter().enumerate().map(source).collect(),

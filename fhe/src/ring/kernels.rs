@@ -63,6 +63,16 @@ pub(crate) fn dot(engine: Engine, q: Modulus, out: &mut [u64], pairs: &[(&[u64],
     }
 }
 
+/// `out = Σ row_i·factor_i`, the rows of values below `2^50`, one of them at most not below `2^48`; at most 8 rows.
+pub(crate) fn combine(engine: Engine, q: Modulus, out: &mut [u64], rows: &[(&[u64], u64)]) {
+    assert!(rows.len() <= 8, "eight products fit the accumulators");
+    match engine {
+        Engine::Portable => portable::combine(q, out, rows),
+        #[cfg(target_arch = "x86_64")]
+        Engine::Ifma(simd) => ifma::combine(simd, q, out, rows),
+    }
+}
+
 mod portable {
     use super::{Factor, Modulus};
 
@@ -88,6 +98,13 @@ mod portable {
 
     pub(super) fn sub_scale(q: Modulus, a: &mut [u64], b: &[u64], factor: Factor) {
         a.iter_mut().zip(b).for_each(|(a, &b)| *a = q.mul_factor(q.sub(*a, b), factor));
+    }
+
+    pub(super) fn combine(q: Modulus, out: &mut [u64], rows: &[(&[u64], u64)]) {
+        for (i, out) in out.iter_mut().enumerate() {
+            let sum: u128 = rows.iter().map(|(row, factor)| u128::from(row[i]) * u128::from(*factor)).sum();
+            *out = q.reduce_wide(sum);
+        }
     }
 
     pub(super) fn dot(q: Modulus, out: &mut [u64], pairs: &[(&[u64], &[u64])]) {
@@ -315,6 +332,26 @@ pub(crate) mod ifma {
         lanewise!(simd, a, b; lanes.mul_factor(simd, lanes.sub(simd, a, b), value, quotient));
     }
 
+    pub(super) fn combine(simd: Ifma, q: Modulus, out: &mut [u64], rows: &[(&[u64], u64)]) {
+        let (lanes, wide) = (Lanes::new(simd, q), Wide::new(simd, q));
+        simd.vectorize(
+            #[inline(always)]
+            || {
+                let (vectors, rest) = as_arrays_mut::<8, _>(out);
+                assert!(rest.is_empty(), "a limb is a multiple of eight residues");
+                for (i, out) in vectors.iter_mut().enumerate() {
+                    let (mut low, mut high) = (simd.splat(0), simd.splat(0));
+                    for (row, factor) in rows {
+                        let (row, factor) = (cast(as_arrays::<8, _>(row).0[i]), simd.splat(*factor));
+                        low = simd.mul_low_add(low, row, factor);
+                        high = simd.mul_high_add(high, row, factor);
+                    }
+                    *out = cast(wide.reduce(simd, lanes, low, high));
+                }
+            },
+        );
+    }
+
     pub(super) fn dot(simd: Ifma, q: Modulus, out: &mut [u64], pairs: &[(&[u64], &[u64])]) {
         let (lanes, wide) = (Lanes::new(simd, q), Wide::new(simd, q));
         simd.vectorize(
@@ -355,13 +392,14 @@ mod tests {
             };
             let (a, b, c) = (vector(), vector(), vector());
             let factor = q.factor(c[0]);
+            let wide: Vec<u64> = (0..64).map(|i| (1 << 48) - 1 - i * (seed % 99)).collect();
             let both = |run: &dyn Fn(Engine, &mut Vec<u64>)| {
                 let (mut portable, mut fast) = (c.clone(), c.clone());
                 run(Engine::Portable, &mut portable);
                 run(Engine::detect(), &mut fast);
                 (portable, fast)
             };
-            let runs: [&dyn Fn(Engine, &mut Vec<u64>); 7] = [
+            let runs: [&dyn Fn(Engine, &mut Vec<u64>); 8] = [
                 &|e, x| add(e, q, x, &a),
                 &|e, x| sub(e, q, x, &a),
                 &|e, x| mul(e, q, x, &a),
@@ -369,6 +407,7 @@ mod tests {
                 &|e, x| scale(e, q, x, factor),
                 &|e, x| sub_scale(e, q, x, &a, factor),
                 &|e, x| dot(e, q, x, &[(&a[..], &b[..]); 16]),
+                &|e, x| combine(e, q, x, &[(&a[..], b[0]), (&b[..], a[1]), (&wide[..], c[1]), (&wide[..], q.value() - 1)]),
             ];
             for (kernel, run) in runs.into_iter().enumerate() {
                 let (portable, fast) = both(run);

@@ -36,6 +36,18 @@ impl Modulus {
         Ok(Self { value, bits, barrett: ((1_u128 << (bits + 51)) / u128::from(value)) as u64 })
     }
 
+    /// A prime of any size below `2^50`: what plaintexts are computed modulo, which the transforms of ciphertexts never see.
+    ///
+    /// # Errors
+    /// [`FheError::PlaintextPrime`].
+    pub(crate) fn of_plaintexts(value: u64) -> Result<Self, FheError> {
+        let bits = u64::BITS - value.leading_zeros();
+        if bits < 2 || bits > MAX_MODULUS_BITS || value == 2 || !is_prime(value) {
+            return Err(FheError::PlaintextPrime(value));
+        }
+        Ok(Self { value, bits, barrett: ((1_u128 << (bits + 51)) / u128::from(value)) as u64 })
+    }
+
     /// The prime `q` itself.
     pub const fn value(self) -> u64 {
         self.value

@@ -223,7 +223,7 @@ impl PublicKey {
 }
 
 /// The deviation of a secret that is a sum of 1 to 2^20 ternary ones.
-pub(super) fn read_deviation(reader: &mut Reader<'_>) -> Result<f64, FheError> {
+pub(crate) fn read_deviation(reader: &mut Reader<'_>) -> Result<f64, FheError> {
     let what = "the deviation of the secret";
     let deviation = reader.f64(what)?;
     if (TERNARY_DEVIATION..=TERNARY_DEVIATION * 1024.0).contains(&deviation) {
