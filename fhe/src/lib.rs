@@ -15,6 +15,7 @@
 //! | `inference` | a candle network evaluated under CKKS and TFHE |
 
 mod bytes;
+pub mod ckks;
 mod error;
 pub mod noise;
 mod params;

@@ -11,7 +11,7 @@ pub use ciphertext::Ciphertext;
 pub use keys::{KeyId, PublicKey, SecretKey};
 pub use switching::{GaloisKeys, RelinearisationKey, SwitchingKey};
 
-pub(crate) use switching::{Digits, lower, switching_noise};
+pub(crate) use switching::{Digits, lower, lower_rescale, rescale, switching_noise};
 
 #[cfg(test)]
 mod tests {
