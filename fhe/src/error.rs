@@ -320,9 +320,6 @@ pub enum FheError {
     /// An encoding's checksum is not that of its bytes.
     #[error("the checksum is not that of the bytes")]
     Checksum,
-    /// A ciphertext has parts that must be brought back to two first.
-    #[error("a ciphertext of {0} parts; two can be decrypted together, so relinearise first")]
-    Parts(usize),
     /// Flooding must hide something.
     #[error("flooding of {bits} bits; {} to {} can be", range.0, range.1)]
     Flooding {
@@ -440,6 +437,84 @@ pub enum FheError {
         /// Of the other.
         right: u64,
     },
+    /// A scale of CKKS that rounding or floats have no room for.
+    #[error("the scale {0} is not in its range: at least 1 (2N for parameters) and at most 2^500")]
+    ScaleRange(f64),
+    /// Slots, scale and noise of CKKS do not fit the modulus that is left.
+    #[error("slots times scale and noise take {needed:.2} bits, the level's modulus has room for {available:.2}")]
+    ScaleCapacity {
+        /// `log2` of the bound of slots times scale, and noise.
+        needed: f64,
+        /// `log2` of half the modulus.
+        available: f64,
+    },
+    /// Two operands of CKKS have other scales.
+    #[error("mixed scales: {left} and {right}")]
+    Scales {
+        /// Of the one.
+        left: f64,
+        /// Of the other.
+        right: f64,
+    },
+    /// More values than slots.
+    #[error("{got} values for {slots} slots")]
+    SlotCount {
+        /// How many values.
+        got: usize,
+        /// How many slots there are.
+        slots: usize,
+    },
+    /// No bound of slots.
+    #[error("{0} cannot bound slots: 0 or more, finite, and no looser than what is known already")]
+    SlotBound(f64),
+    /// A value that is not finite, or larger than was declared.
+    #[error("the value at {index} has size {value}, {bound} was declared as the largest")]
+    SlotValue {
+        /// Its index.
+        index: usize,
+        /// Its absolute value.
+        value: f64,
+        /// The bound that was declared.
+        bound: f64,
+    },
+    /// More precision than the noise leaves.
+    #[error("{asked} bits after the point were asked for, {possible:.1} can be released")]
+    Precision {
+        /// How many bits were asked for.
+        asked: i32,
+        /// How many there are.
+        possible: f64,
+    },
+    /// Flooding below what its proof asks for.
+    #[error(
+        "flooding with {security} statistical bits for {queries} queries; 30 to 128 bits and 1 to 2^40 queries can be"
+    )]
+    FloodingRange {
+        /// The statistical bits.
+        security: u32,
+        /// How many releases it is to cover.
+        queries: u64,
+    },
+    /// Every release that the flooding covers has been made.
+    #[error("flooding for {0} queries has answered them all")]
+    FloodingSpent(u64),
+    /// A matrix that does not fit its vector or the slots.
+    #[error("a matrix of {rows} × {columns} with {entries} entries does not fit blocks of {block} of {slots} slots")]
+    MatrixShape {
+        /// Its rows.
+        rows: usize,
+        /// Its columns.
+        columns: usize,
+        /// How many entries were given.
+        entries: usize,
+        /// The length of a block.
+        block: usize,
+        /// How many slots there are.
+        slots: usize,
+    },
+    /// A polynomial that cannot be evaluated.
+    #[error("a polynomial of {0} coefficients; 2 to 1024 can be evaluated, the last not zero")]
+    PolynomialLength(usize),
 }
 
 /// The first bytes of a digest, enough for a person to tell two apart.

@@ -16,6 +16,7 @@
 
 pub mod bfv;
 mod bytes;
+pub mod ckks;
 mod error;
 pub mod kahe;
 pub mod noise;

@@ -48,6 +48,10 @@ struct Inner {
     raise: Vec<Vec<BaseConversion>>,
     /// From `P` to `Q`; empty without special primes.
     lower: Option<BaseConversion>,
+    /// By level − 2: from the level's last prime to those before it.
+    rescale: Vec<BaseConversion>,
+    /// By level − 2: from `P` and the level's last prime to those before it; empty without special primes.
+    lower_rescale: Vec<BaseConversion>,
 }
 
 impl Parameters {
@@ -102,6 +106,17 @@ impl Parameters {
         let lower = (special > 0).then(|| {
             BaseConversion::new(&moduli(&key, 0..special), &moduli(&ciphertext, 0..ciphertext.len()), degree as u64)
         });
+        let dropping = |special: usize| {
+            let all = moduli(&key, 0..key.len());
+            let conversion = |level: usize| {
+                let (kept, last) = (p.len()..p.len() + level - 1, p.len() + level - 1);
+                BaseConversion::new(&[&all[..special], &all[last..=last]].concat(), &all[kept], degree as u64)
+            };
+            (2..=q.len()).map(conversion).collect()
+        };
+        let rescale = dropping(0);
+        // Sums of products in a conversion have room for fifteen sources.
+        let lower_rescale = if special == 0 || special == 15 { Vec::new() } else { dropping(special) };
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"cipher-nexus rlwe parameters v1").update(&(degree as u64).to_le_bytes());
         for primes in [q, p] {
@@ -112,7 +127,18 @@ impl Parameters {
         }
         let hash = *hasher.finalize().as_bytes();
         let noise = NoiseModel::new(degree);
-        Ok(Self(Arc::new(Inner { security, ciphertext, key, special, noise, hash, raise, lower })))
+        Ok(Self(Arc::new(Inner {
+            security,
+            ciphertext,
+            key,
+            special,
+            noise,
+            hash,
+            raise,
+            lower,
+            rescale,
+            lower_rescale,
+        })))
     }
 
     /// The ring's degree `N`.
@@ -167,6 +193,16 @@ impl Parameters {
     /// From `P`, unscaled from its transform, to all of `Q`.
     pub(crate) fn lower(&self) -> &BaseConversion {
         self.0.lower.as_ref().expect("key switching has special primes")
+    }
+
+    /// From the level's last prime, unscaled from its transform, to those before it.
+    pub(crate) fn rescale(&self, level: usize) -> &BaseConversion {
+        &self.0.rescale[level - 2]
+    }
+
+    /// From `P` and the level's last prime, unscaled from their transforms, to those before it; none for fifteen special primes.
+    pub(crate) fn lower_rescale(&self, level: usize) -> Option<&BaseConversion> {
+        self.0.lower_rescale.get(level - 2)
     }
 
     /// # Errors

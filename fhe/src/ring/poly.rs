@@ -207,6 +207,14 @@ impl Poly<Ntt> {
         Poly { basis: self.basis, values: self.values, form: PhantomData }
     }
 
+    /// Adds a constant polynomial, by its residue for each prime: the same to the value at every root.
+    pub(crate) fn add_constant(&mut self, constant: impl Fn(&Prime) -> u64 + Sync) {
+        for_each_limb(&mut self.values, &self.basis, |_, prime, limb| {
+            let (q, constant) = (prime.modulus(), constant(prime));
+            limb.iter_mut().for_each(|value| *value = q.add(*value, constant));
+        });
+    }
+
     /// `self ·= other`.
     pub fn mul_assign(&mut self, other: &Self) {
         self.matches(other);

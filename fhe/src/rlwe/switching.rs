@@ -232,6 +232,31 @@ pub(crate) fn lower(parameters: &Parameters, mut poly: Poly<Ntt>) -> Poly<Ntt> {
     lowered
 }
 
+/// `round(poly / q)` for the last prime `q` of its level: one level less.
+pub(crate) fn rescale(parameters: &Parameters, mut poly: Poly<Ntt>) -> Poly<Ntt> {
+    let (degree, level, engine) = (parameters.degree(), poly.limbs(), Engine::detect());
+    let basis = parameters.ciphertext_basis();
+    let last = &basis.primes()[level - 1];
+    let (kept, dropped) = poly.values_mut().split_at_mut((level - 1) * degree);
+    last.backward_unscaled(dropped);
+    let mut rest = Poly::<Ntt>::zero(basis, level - 1);
+    let mut to: Vec<&mut [u64]> = rest.values_mut().chunks_exact_mut(degree).collect();
+    parameters.rescale(level).convert(&[dropped], &mut to);
+    for_each_limb(rest.values_mut(), basis, |_, prime, limb| prime.forward(limb));
+    for_each_limb(kept, basis, |i, prime, limb| {
+        let q = prime.modulus();
+        let inverse = q.inverse(q.reduce(last.modulus().value()));
+        kernels::sub_scale(engine, q, limb, rest.limb(i), q.factor(inverse));
+    });
+    poly.truncate(level - 1);
+    poly
+}
+
+/// `round(poly / (P·q))` for the last prime `q` of its level, from `P` and the level's primes: one level less.
+pub(crate) fn lower_rescale(parameters: &Parameters, poly: Poly<Ntt>) -> Poly<Ntt> {
+    rescale(parameters, lower(parameters, poly))
+}
+
 /// What switching at this level adds to a phase: `Σ_d digit_d·e_d / P` and the rounding of both parts.
 ///
 /// `secret` is the deviation of the secret's coefficients; the key's errors are as many as the secret has parts, or

@@ -59,7 +59,9 @@ impl Request {
     ) -> Result<Self, FheError> {
         session.parameters().matches(ciphertext.parameters())?;
         ciphertext.belongs_to(session.key())?;
-        let [_, c1] = ciphertext.parts() else { return Err(FheError::Parts(ciphertext.parts().len())) };
+        let [_, c1] = ciphertext.parts() else {
+            return Err(FheError::Parts { what: "a decryption together", expected: 2, got: ciphertext.parts().len() });
+        };
         if active.len() != session.threshold() {
             return Err(FheError::ActiveSet { expected: session.threshold(), got: active.len() });
         }

@@ -478,7 +478,10 @@ fn requests_that_break_a_rule_are_refused() {
     let mut parts = ciphertext.parts().to_vec();
     parts.push(parts[0].clone());
     let three = Ciphertext::new(session.parameters(), session.key(), parts);
-    assert_eq!(Request::new(&session, three, noise, &ids[1..], Flooding::DEFAULT).unwrap_err(), FheError::Parts(3));
+    assert_eq!(
+        Request::new(&session, three, noise, &ids[1..], Flooding::DEFAULT).unwrap_err(),
+        FheError::Parts { what: "a decryption together", expected: 2, got: 3 }
+    );
     let elsewhere = Parameters::insecure(DEGREE, &[50, 49, 40], &[50]).unwrap();
     let reader = SecretKey::generate(&elsewhere, &mut rng).public_key(&mut rng);
     assert!(matches!(make(&ids[1..], noise, 40).unwrap().for_reader(&reader), Err(FheError::Parameters { .. })));

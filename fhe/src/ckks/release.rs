@@ -1,0 +1,247 @@
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use crate::FheError;
+use crate::noise::NoiseBound;
+use crate::ring::{Coeff, Poly};
+use crate::rlwe::{self, SecretKey};
+
+use super::encoder::size;
+use super::{Ciphertext, Complex, Encoder};
+
+/// How many bits after the binary point a released number has; negative for multiples of a power of two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Precision(pub i32);
+
+impl Precision {
+    /// `2^-bits`.
+    fn unit(self) -> f64 {
+        f64::from(-self.0).exp2()
+    }
+}
+
+/// Released by rounding to multiples of `2^-precision`.
+///
+/// A heuristic: noise is below half a unit, so that it shows only where a value is next to the edge between two multiples.
+/// Nothing is proven of it (Li, Micciancio 2021/1533 count such measures among the unproven); [`Flooding`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rounding;
+
+/// Released under Gaussian noise of deviation `√(12τ)·2^(s/2)` times the bound of the ciphertext's own, in every coefficient.
+///
+/// For `τ` releases in all under one key, this loses less than a bit from `s` bits of statistical security
+/// (Li, Micciancio, Schultz, Sorrell 2022/816, Theorem 2 with §4's Gaussian mechanism; the tracked bound is of the ℓ₂ norm
+/// too, as is asked for there). The noise is drawn in double precision, which the proof does not count.
+#[derive(Debug)]
+pub struct Flooding {
+    security: u32,
+    queries: u64,
+    left: u64,
+}
+
+impl Flooding {
+    /// The least statistical bits.
+    pub const LEAST: u32 = 30;
+
+    /// Flooding with `security` statistical bits for `queries` releases in all.
+    ///
+    /// It counts releases down while it lives; who makes another for the same key has to count the sum.
+    ///
+    /// # Errors
+    /// [`FheError::FloodingRange`] for less than 30 or more than 128 bits, and for no query or more than `2^40`.
+    pub fn new(security: u32, queries: u64) -> Result<Self, FheError> {
+        if !(Self::LEAST..=128).contains(&security) || !(1..=1 << 40).contains(&queries) {
+            return Err(FheError::FloodingRange { security, queries });
+        }
+        Ok(Self { security, queries, left: queries })
+    }
+
+    /// The statistical bits `s`.
+    pub const fn security(&self) -> u32 {
+        self.security
+    }
+
+    /// The releases `τ` that it was made for.
+    pub const fn queries(&self) -> u64 {
+        self.queries
+    }
+
+    /// The releases that are left.
+    pub const fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// The deviation of the noise for a ciphertext whose own is bounded.
+    pub fn deviation(&self, noise: NoiseBound) -> f64 {
+        (12.0 * self.queries as f64).sqrt() * (f64::from(self.security) / 2.0 + noise.log2()).exp2()
+    }
+}
+
+/// Numbers that a decryption let out, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Released<M> {
+    slots: Vec<Complex>,
+    precision: Precision,
+    mode: M,
+}
+
+impl<M> Released<M> {
+    /// Every slot.
+    pub fn slots(&self) -> &[Complex] {
+        &self.slots
+    }
+
+    /// The real part of every slot.
+    pub fn real(&self) -> Vec<f64> {
+        self.slots.iter().map(|slot| slot.re).collect()
+    }
+
+    /// The precision that was asked for: no part of a slot is further from its ideal value than `2^-precision`.
+    pub const fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// How it was let out.
+    pub const fn mode(&self) -> &M {
+        &self.mode
+    }
+}
+
+/// The part of a [`Flooding`] that a release names: its statistical bits and its releases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flooded {
+    /// The statistical bits `s`.
+    pub security: u32,
+    /// The releases `τ` that it was made for.
+    pub queries: u64,
+}
+
+impl Encoder {
+    /// Decrypts and rounds to the precision, which must be coarser than the noise.
+    ///
+    /// # Errors
+    /// [`FheError::Parameters`], [`FheError::Keys`], and [`FheError::Precision`] if the bound of the noise is above half a unit.
+    ///
+    /// # Security
+    /// [`Rounding`] is a heuristic. Release to others only what they may know, and by [`Self::decode_flooded`] if they choose
+    /// what is computed.
+    pub fn decode_public(
+        &self,
+        ciphertext: &Ciphertext,
+        secret: &SecretKey,
+        precision: Precision,
+    ) -> Result<Released<Rounding>, FheError> {
+        let error = ciphertext.noise().plus(self.decoding_noise(whole(ciphertext)));
+        check(ciphertext, precision, error)?;
+        let raw = self.decode_raw(ciphertext, secret)?;
+        let (unit, per_unit) = (precision.unit(), f64::from(precision.0).exp2());
+        let round = |value: f64| (value * per_unit).round_ties_even() * unit;
+        let slots = raw.iter().map(|slot| Complex { re: round(slot.re), im: round(slot.im) }).collect();
+        Ok(Released { slots, precision, mode: Rounding })
+    }
+
+    /// Decrypts with fresh noise on top of the ciphertext's own, and counts the release.
+    ///
+    /// # Errors
+    /// [`FheError::Parameters`], [`FheError::Keys`], [`FheError::FloodingSpent`], and [`FheError::Precision`] if both noises
+    /// together can be above half a unit, but with probability `2^-128`.
+    pub fn decode_flooded<R: CryptoRng + ?Sized>(
+        &self,
+        ciphertext: &Ciphertext,
+        secret: &SecretKey,
+        precision: Precision,
+        flooding: &mut Flooding,
+        rng: &mut R,
+    ) -> Result<Released<Flooded>, FheError> {
+        if flooding.left == 0 {
+            return Err(FheError::FloodingSpent(flooding.queries));
+        }
+        let deviation = flooding.deviation(ciphertext.noise());
+        let flood = self.parameters().ring().noise().random(deviation);
+        let size = whole(ciphertext).plus(flood);
+        check(ciphertext, precision, ciphertext.noise().plus(flood).plus(self.decoding_noise(size)))?;
+        let mut coefficients = self.phase(ciphertext, secret)?;
+        flooding.left -= 1;
+        for pair in coefficients.chunks_exact_mut(2) {
+            let (a, b) = gaussian(rng);
+            pair[0] += (a * deviation).round_ties_even() as i128;
+            pair[1] += (b * deviation).round_ties_even() as i128;
+        }
+        let slots = self.slots(&coefficients, ciphertext.scale());
+        let mode = Flooded { security: flooding.security, queries: flooding.queries };
+        Ok(Released { slots, precision, mode })
+    }
+
+    /// Message and noise as they are: what must not leave this crate (Li, Micciancio 2021).
+    pub(crate) fn decode_raw(&self, ciphertext: &Ciphertext, secret: &SecretKey) -> Result<Vec<Complex>, FheError> {
+        Ok(self.slots(&self.phase(ciphertext, secret)?, ciphertext.scale()))
+    }
+
+    /// The phase's coefficients.
+    fn phase(&self, ciphertext: &Ciphertext, secret: &SecretKey) -> Result<Zeroizing<Vec<i128>>, FheError> {
+        self.parameters().ring().matches(ciphertext.ring())?;
+        let ring = ciphertext.ring();
+        // As many primes as the bounds ask for tell the whole phase.
+        let needed = whole(ciphertext).log2() + 1.0 + 1e-6;
+        let level = (1..ciphertext.level())
+            .find(|&level| ring.ciphertext_basis().log2(level) > needed)
+            .unwrap_or(ciphertext.level());
+        let parts = ciphertext.inner().parts().iter().map(|part| part.truncated(level)).collect();
+        let phase = secret.phase(&rlwe::Ciphertext::new(ring, ciphertext.key(), parts))?;
+        Ok(Zeroizing::new(centred(&phase)))
+    }
+}
+
+/// Slots times scale, and noise.
+fn whole(ciphertext: &Ciphertext) -> NoiseBound {
+    size(ciphertext.bound(), ciphertext.scale()).plus(ciphertext.noise())
+}
+
+/// # Errors
+/// [`FheError::Precision`] unless the error is at most half a unit; [`FheError::ScaleCapacity`] for what integers here cannot hold.
+fn check(ciphertext: &Ciphertext, precision: Precision, error: NoiseBound) -> Result<(), FheError> {
+    let possible = ciphertext.scale().log2() - error.log2() - 1.0;
+    if f64::from(precision.0) > possible {
+        return Err(FheError::Precision { asked: precision.0, possible });
+    }
+    let needed = whole(ciphertext).plus(error).log2();
+    if needed > 120.0 {
+        return Err(FheError::ScaleCapacity { needed, available: 120.0 });
+    }
+    Ok(())
+}
+
+/// The integers nearest to zero with these residues, which are below `2^126`: by mixed radix, wrapping.
+fn centred(poly: &Poly<Coeff>) -> Vec<i128> {
+    let moduli: Vec<_> = poly.basis().moduli().take(poly.limbs()).collect();
+    let product = moduli.iter().fold(1_i128, |product, q| product.wrapping_mul(i128::from(q.value())));
+    // q_0⋯q_{i−1} inverted modulo q_i.
+    let inverses: Vec<u64> = moduli
+        .iter()
+        .enumerate()
+        .map(|(i, q)| q.inverse(moduli[..i].iter().fold(1, |p, other| q.mul(p, q.reduce(other.value())))))
+        .collect();
+    let mut digits = vec![0; moduli.len()];
+    (0..poly.basis().degree())
+        .map(|index| {
+            let (mut value, mut weight) = (0_i128, 1_i128);
+            for (i, q) in moduli.iter().enumerate() {
+                // The digits so far, modulo this prime.
+                let so_far =
+                    (0..i).rev().fold(0, |sum, j| q.add(q.mul(sum, q.reduce(moduli[j].value())), q.reduce(digits[j])));
+                digits[i] = q.mul(q.sub(poly.limb(i)[index], so_far), inverses[i]);
+                value = value.wrapping_add(weight.wrapping_mul(i128::from(digits[i])));
+                weight = weight.wrapping_mul(i128::from(q.value()));
+            }
+            let last = moduli.len() - 1;
+            if digits[last] > moduli[last].value() / 2 { value.wrapping_sub(product) } else { value }
+        })
+        .collect()
+}
+
+/// Two independent standard Gaussians (Box, Muller 1958), from uniform floats of 53 bits.
+fn gaussian<R: CryptoRng + ?Sized>(rng: &mut R) -> (f64, f64) {
+    let mut uniform = || ((rng.next_u64() >> 11) as f64 + 0.5) * (-53_f64).exp2();
+    let (radius, angle) = ((-2.0 * uniform().ln()).sqrt(), std::f64::consts::TAU * uniform());
+    (radius * angle.cos(), radius * angle.sin())
+}
