@@ -1,18 +1,53 @@
-//! Homomorphic encryption over ring learning with errors.
+//! Homomorphic encryption over ring learning with errors: computing on what stays encrypted.
 //!
-//! Nothing is built yet: this page says what is to stand here, so that the crates around it can be read.
+//! Parameters come first, and weak ones are refused. Every ciphertext carries a bound on its noise, which every
+//! operation moves; what the bound no longer covers is an error and never a wrong result:
 //!
-//! | module | what it will hold |
+//! ```
+//! use nexus_fhe::bfv::{BfvCiphertext, BfvParameters, PlaintextModulus, Slots};
+//! use nexus_fhe::rlwe::{RelinearisationKey, SecretKey};
+//! use nexus_fhe::{FheError, Parameters};
+//! use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+//!
+//! let rng = &mut ChaCha20Rng::seed_from_u64(1); // a real program asks the system
+//!
+//! // Degree 2^13, three primes for ciphertexts and one for evaluation keys: 200 bits, of the 214 that are safe.
+//! let ring = Parameters::new(1 << 13, &[50, 50, 50], &[50])?;
+//! assert!(matches!(Parameters::new(1 << 13, &[50, 50, 50, 50], &[50]), Err(FheError::Weak { .. })));
+//!
+//! // Integers modulo a prime, 8192 of them in a ciphertext.
+//! let parameters = BfvParameters::new(&ring, PlaintextModulus::prime(786_433)?)?;
+//! let slots = Slots::new(&parameters)?;
+//! let secret = SecretKey::generate(&ring, rng);
+//! let (public, relinearisation) = (secret.public_key(rng), RelinearisationKey::generate(&secret, rng)?);
+//!
+//! let x = BfvCiphertext::encrypt(&parameters, &slots.encode(&[2, -3, 500])?, &public, rng)?;
+//! let y = BfvCiphertext::encrypt(&parameters, &slots.encode(&[20, 30, 700])?, &public, rng)?;
+//! let mut product = x.mul(&y, &relinearisation)?;
+//! product.add_assign(&x)?;
+//!
+//! assert_eq!(slots.decode(&product.decrypt(&secret)?)?[..3], [42, -93, 350_500]);
+//! # Ok::<(), FheError>(())
+//! ```
+//!
+//! | module | what it holds |
 //! |---|---|
-//! | `ring` | moduli, RNS bases, polynomials in coefficient and transform form, on `tfhe-ntt` |
-//! | `params` | named parameter sets, and a builder that refuses weak ones |
-//! | `rlwe` | secret, public, relinearisation and Galois keys; hybrid key switching |
-//! | `bfv`, `ckks` | exact and approximate arithmetic on encrypted vectors |
-//! | `threshold` | collective keys, key switching, t-of-n decryption with flooded one-shot shares |
-//! | `pack` | update vectors into BFV coefficients |
-//! | `kahe` | key-homomorphic masks over Goldilocks for one-shot aggregation |
-//! | `tfhe`, `concrete` | Zama's libraries behind features, for comparison and for table look-ups |
-//! | `inference` | a candle network evaluated under CKKS and TFHE |
+//! | [`Parameters`] | a ring, its primes, and the line that `log2(QP)` may not pass |
+//! | [`bfv`] | exact integers, in slots or coefficients: add, multiply (HPS), rotate |
+//! | [`ckks`] | approximate reals: add, multiply, rescale, rotate, conjugate, polynomials, matrices; rounded or flooded release |
+//! | [`threshold`] | keys that several parties hold together; decryption by all or by t of n with flooded shares, given once |
+//! | [`pack`] | vectors of bounded integers in BFV coefficients, to be summed |
+//! | [`kahe`] | key-homomorphic masks over Goldilocks, for aggregation in one message |
+//! | [`ring`], [`rlwe`], [`noise`] | what these are built on: residue number systems, keys and key switching, bounds |
+//!
+//! Vectors of residues are computed with AVX-512 IFMA where the processor has it, chosen at run time; the portable path
+//! gives the same bits. The feature `parallel`, on by default, spreads limbs over rayon's threads, with the same bits again.
+//!
+//! # Security
+//! 128 bits, classical, by the table of [`MODULUS_LINE`] for ciphertexts of one key; what is computed is not hidden from
+//! the key's holder (no circuit privacy), nothing authenticates a ciphertext (whoever can change one can change the
+//! message), and a decryption oracle for chosen ciphertexts gives the key away. What decryption may be shown to whom is
+//! in [`ckks`] and [`threshold`], and in `SECURITY.md`.
 
 pub mod bfv;
 mod bytes;
