@@ -515,6 +515,70 @@ pub enum FheError {
     /// A polynomial that cannot be evaluated.
     #[error("a polynomial of {0} coefficients; 2 to 1024 can be evaluated, the last not zero")]
     PolynomialLength(usize),
+    // Of `tfhe` and `inference`.
+    /// Integers in different positions on the torus cannot be added.
+    #[error("integers of width {got} among integers of width {expected}")]
+    WidthMismatch {
+        /// The first one's width in bits.
+        expected: u32,
+        /// The other's.
+        got: u32,
+    },
+    /// A range has more integers than its width, or than an operation, can tell apart.
+    #[error("{operation}: the range {low} to {high} does not fit in {width} bits")]
+    RangeTooWide {
+        /// What was asked for.
+        operation: &'static str,
+        /// The least integer.
+        low: i64,
+        /// The greatest integer.
+        high: i64,
+        /// The bits at hand.
+        width: u32,
+    },
+    /// A number is not in its range.
+    #[error("{what} is {value}, allowed is {low} to {high}")]
+    OutOfRange {
+        /// What the number is.
+        what: &'static str,
+        /// The number.
+        value: i64,
+        /// The least allowed.
+        low: i64,
+        /// The greatest allowed.
+        high: i64,
+    },
+    /// The noise would make a result wrong more often than is allowed.
+    #[error(
+        "the noise budget does not carry {operation}: it would be wrong with probability 2^{log2_failure}, \
+         allowed is 2^{allowed}"
+    )]
+    NoiseBudget {
+        /// What was asked for.
+        operation: String,
+        /// The logarithm of the probability of a wrong result, rounded up.
+        log2_failure: i32,
+        /// The greatest allowed.
+        allowed: i32,
+    },
+    /// Too many or too few of something.
+    #[error("{what}: expected {expected}, got {got}")]
+    Count {
+        /// What was counted.
+        what: &'static str,
+        /// How many there have to be.
+        expected: usize,
+        /// How many there are.
+        got: usize,
+    },
+    /// A number of a network or an example is infinite or not a number.
+    #[error("{what} {index} is not finite")]
+    NotFinite {
+        /// What the number belongs to.
+        what: &'static str,
+        /// Its place.
+        index: usize,
+    },
 }
 
 /// The first bytes of a digest, enough for a person to tell two apart.

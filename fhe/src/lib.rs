@@ -53,12 +53,15 @@ pub mod bfv;
 mod bytes;
 pub mod ckks;
 mod error;
+pub mod inference;
 pub mod kahe;
 pub mod noise;
 pub mod pack;
 mod params;
 pub mod ring;
 pub mod rlwe;
+#[cfg(feature = "tfhe")]
+pub mod tfhe;
 pub mod threshold;
 
 pub use error::FheError;

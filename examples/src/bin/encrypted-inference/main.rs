@@ -1,0 +1,147 @@
+//! `encrypted-inference`: classifies encrypted digits, and says what it costs.
+
+mod arguments;
+mod outcome;
+mod progress;
+#[cfg(feature = "tfhe")]
+mod tables;
+mod train;
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use nexus_federated::data::Dataset;
+use nexus_fhe::FheError;
+use nexus_fhe::inference::Network;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+
+use arguments::{Arguments, Backend};
+use outcome::{Accuracy, Encryption, Outcome};
+use progress::Progress;
+
+/// The share of the data that is kept apart to test on.
+const TEST_FRACTION: f64 = 0.2;
+
+/// What went wrong, by exit code.
+enum Failure {
+    /// 2: the settings.
+    Settings(String),
+    /// 4: a result that is not what it has to be.
+    Wrong(String),
+    /// 5: the noise budget.
+    Budget(String),
+    /// 1: anything else.
+    Other(String),
+}
+
+impl Failure {
+    #[expect(clippy::needless_pass_by_value, reason = "what map_err hands over")]
+    fn settings(error: impl ToString) -> Self {
+        Self::Settings(error.to_string())
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "what map_err hands over")]
+    fn other(error: impl ToString) -> Self {
+        Self::Other(error.to_string())
+    }
+
+    /// Of what is refused before anything is encrypted.
+    #[expect(clippy::needless_pass_by_value, reason = "what map_err hands over")]
+    fn budget(error: FheError) -> Self {
+        match error {
+            FheError::NoiseBudget { .. } => Self::Budget(error.to_string()),
+            _ => Self::Settings(error.to_string()),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let (code, message) = match start(&Arguments::parse()) {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Settings(message)) => (2, message),
+        Err(Failure::Wrong(message)) => (4, message),
+        Err(Failure::Budget(message)) => (5, message),
+        Err(Failure::Other(message)) => (1, message),
+    };
+    eprintln!("error: {message}");
+    ExitCode::from(code)
+}
+
+fn start(arguments: &Arguments) -> Result<(), Failure> {
+    let mut rng = ChaCha20Rng::seed_from_u64(arguments.seed);
+    let (training, test) = Dataset::digits().train_test(TEST_FRACTION, &mut rng).map_err(Failure::settings)?;
+    let Arguments { images, backend, .. } = *arguments;
+    if !(1..=test.len()).contains(&images) {
+        return Err(Failure::Settings(format!("--images is {images}, allowed is 1 to {}", test.len())));
+    }
+    if !available(backend) {
+        return Err(Failure::Settings("this program was built without TFHE: build it with --features tfhe".into()));
+    }
+    let progress = Progress::new(arguments.json || !std::io::stderr().is_terminal());
+    progress.begin("training", train::EPOCHS);
+    let network = train::train(&training, arguments.seed, || progress.step()).map_err(Failure::other)?;
+    let classify = |row| network.classify(&train::input(&test, row));
+    let clear: Vec<usize> = (0..test.len()).map(classify).collect::<Result<_, _>>().map_err(Failure::other)?;
+    let encryption = encrypted(&network, [&training, &test], arguments, &progress)?;
+    progress.finish();
+
+    let same = encryption.classes.iter().zip(&clear).filter(|(class, clear)| class == clear).count();
+    let outcome = Outcome {
+        network: "64-32-10 with squares",
+        data: "digits",
+        train_examples: training.len(),
+        test_examples: test.len(),
+        clear_test_accuracy: accuracy(&clear, &test),
+        images,
+        accuracy: Accuracy {
+            clear: accuracy(&clear[..images], &test),
+            encrypted: accuracy(&encryption.classes, &test),
+            encrypted_as_clear: same as f64 / images as f64,
+        },
+        encryption,
+    };
+    if arguments.json {
+        print(&format!("{}\n", serde_json::to_string_pretty(&outcome).map_err(Failure::other)?));
+    } else {
+        print(&outcome.to_string());
+    }
+    Ok(())
+}
+
+const fn available(backend: Backend) -> bool {
+    match backend {
+        Backend::Tfhe => cfg!(feature = "tfhe"),
+    }
+}
+
+#[cfg_attr(not(feature = "tfhe"), expect(unused_variables, clippy::unnecessary_wraps, reason = "no back end is built"))]
+fn encrypted(
+    network: &Network,
+    data: [&Dataset; 2],
+    arguments: &Arguments,
+    progress: &Progress,
+) -> Result<Encryption, Failure> {
+    match arguments.backend {
+        #[cfg(feature = "tfhe")]
+        Backend::Tfhe => {
+            // A panic if the operating system has no randomness: nothing can be hidden then.
+            let rng = &mut rand_core::UnwrapErr(rand::rngs::SysRng);
+            tables::run(network, data, arguments, progress, rng)
+        }
+        #[cfg(not(feature = "tfhe"))]
+        Backend::Tfhe => unreachable!("what is not available was refused"),
+    }
+}
+
+/// The share of the first images that got their labels' classes.
+fn accuracy(classes: &[usize], data: &Dataset) -> f64 {
+    let right = classes.iter().zip(data.labels()).filter(|(class, label)| **class == usize::from(**label)).count();
+    right as f64 / classes.len() as f64
+}
+
+/// Writes to standard output; a reader that has gone away is no error of ours.
+fn print(text: &str) {
+    std::io::stdout().write_all(text.as_bytes()).ok();
+}
