@@ -60,17 +60,21 @@ impl Writer {
     /// The limbs of a polynomial, each residue in the bits of its prime; a limb is a whole number of bytes.
     pub(crate) fn poly<F: Form>(&mut self, poly: &Poly<F>) {
         for (i, q) in poly.basis().moduli().take(poly.limbs()).enumerate() {
+            self.0.reserve(q.bits() as usize * poly.basis().degree() / 8);
             let (mut pending, mut count) = (0_u64, 0);
             for &residue in poly.limb(i) {
                 pending |= residue << count;
                 count += q.bits();
-                while count >= 8 {
-                    self.0.push(pending as u8);
-                    pending >>= 8;
-                    count -= 8;
+                if count >= u64::BITS {
+                    self.bytes(&pending.to_le_bytes());
+                    count -= u64::BITS;
+                    // What of the residue did not fit; all of its bits did if none are left.
+                    pending = residue >> (q.bits() - count);
                 }
             }
-            assert_eq!(count, 0, "a multiple of eight residues ends with a byte");
+            assert!(count.is_multiple_of(8), "a multiple of eight residues ends with a byte");
+            let rest = pending.to_le_bytes();
+            self.bytes(&rest[..count as usize / 8]);
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::FheError;
 use crate::noise::NoiseModel;
-use crate::ring::convert::{BaseConversion, moduli};
+use crate::ring::convert::{BaseConversion, Division, moduli};
 use crate::ring::{Modulus, RnsBasis, ntt_primes};
 
 /// The largest `log2(Q·P)` by degree at which the ring has 128 bits: ternary secrets, errors of deviation 3.19 at least
@@ -46,12 +46,12 @@ struct Inner {
     hash: [u8; 32],
     /// By level − 1, then by digit: from the digit's primes to `P` and the level's other primes.
     raise: Vec<Vec<BaseConversion>>,
-    /// From `P` to `Q`; empty without special primes.
-    lower: Option<BaseConversion>,
-    /// By level − 2: from the level's last prime to those before it.
-    rescale: Vec<BaseConversion>,
-    /// By level − 2: from `P` and the level's last prime to those before it; empty without special primes.
-    lower_rescale: Vec<BaseConversion>,
+    /// From `P·Q` to `Q`, by `P`; none without special primes.
+    lower: Option<Division>,
+    /// By level − 2: by the level's last prime.
+    rescale: Vec<Division>,
+    /// By level − 2: by `P` and the level's last prime; empty without special primes, and with too many of them.
+    lower_rescale: Vec<Division>,
 }
 
 impl Parameters {
@@ -103,20 +103,19 @@ impl Parameters {
             return Err(FheError::Digit { digit, special: bits(p) });
         }
         let raise = if special == 0 { Vec::new() } else { raising(&key, special) };
-        let lower = (special > 0).then(|| {
-            BaseConversion::new(&moduli(&key, 0..special), &moduli(&ciphertext, 0..ciphertext.len()), degree as u64)
-        });
+        let lower = (special > 0)
+            .then(|| Division::new(&moduli(&key, 0..special), &moduli(&ciphertext, 0..ciphertext.len()), degree));
         let dropping = |special: usize| {
             let all = moduli(&key, 0..key.len());
             let conversion = |level: usize| {
                 let (kept, last) = (p.len()..p.len() + level - 1, p.len() + level - 1);
-                BaseConversion::new(&[&all[..special], &all[last..=last]].concat(), &all[kept], degree as u64)
+                Division::new(&[&all[..special], &all[last..=last]].concat(), &all[kept], degree)
             };
             (2..=q.len()).map(conversion).collect()
         };
         let rescale = dropping(0);
         // Sums of products in a conversion have room for fifteen sources.
-        let lower_rescale = if special == 0 || special == 15 { Vec::new() } else { dropping(special) };
+        let lower_rescale = if (1..15).contains(&special) { dropping(special) } else { Vec::new() };
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"cipher-nexus rlwe parameters v1").update(&(degree as u64).to_le_bytes());
         for primes in [q, p] {
@@ -190,18 +189,18 @@ impl Parameters {
         &self.0.raise[level - 1]
     }
 
-    /// From `P`, unscaled from its transform, to all of `Q`.
-    pub(crate) fn lower(&self) -> &BaseConversion {
+    /// From `P` and any primes of `Q` to the latter, by `P`.
+    pub(crate) fn lower(&self) -> &Division {
         self.0.lower.as_ref().expect("key switching has special primes")
     }
 
-    /// From the level's last prime, unscaled from its transform, to those before it.
-    pub(crate) fn rescale(&self, level: usize) -> &BaseConversion {
+    /// By the last prime of a level from 2 on.
+    pub(crate) fn rescale(&self, level: usize) -> &Division {
         &self.0.rescale[level - 2]
     }
 
-    /// From `P` and the level's last prime, unscaled from their transforms, to those before it; none for fifteen special primes.
-    pub(crate) fn lower_rescale(&self, level: usize) -> Option<&BaseConversion> {
+    /// By `P` and the last prime of a level from 2 on; none for fifteen special primes.
+    pub(crate) fn lower_rescale(&self, level: usize) -> Option<&Division> {
         self.0.lower_rescale.get(level - 2)
     }
 

@@ -5,7 +5,7 @@ pub(crate) mod convert;
 pub(crate) mod kernels;
 mod limbs;
 mod modulus;
-mod poly;
+pub(crate) mod poly;
 pub(crate) mod sample;
 
 pub use basis::{Automorphism, Prime, RnsBasis};
@@ -13,5 +13,5 @@ pub use modulus::{MAX_MODULUS_BITS, Modulus, ntt_primes};
 pub use poly::{Coeff, Form, Ntt, Poly};
 
 pub(crate) use basis::{DEGREES, exponent_at, place_of};
-pub(crate) use limbs::for_each_limb;
+pub(crate) use limbs::{for_each_limb, for_each_limb_pair};
 pub(crate) use modulus::{Factor, is_prime};

@@ -12,7 +12,9 @@ pub use keys::{KeyId, PublicKey, SecretKey};
 pub use switching::{GaloisKeys, RelinearisationKey, SwitchingKey};
 
 pub(crate) use keys::read_deviation;
-pub(crate) use switching::{Digits, add_gadget, has_special, lower, lower_rescale, rescale, switching_noise};
+pub(crate) use switching::{
+    Digits, add_gadget, has_special, lower, lower_rescale, rescale, switch_once, switching_noise,
+};
 
 #[cfg(test)]
 mod tests {

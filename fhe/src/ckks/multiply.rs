@@ -1,7 +1,7 @@
 use crate::FheError;
 use crate::noise::NoiseBound;
 use crate::ring::{Ntt, Poly};
-use crate::rlwe::{Digits, RelinearisationKey, lower, rescale, switching_noise};
+use crate::rlwe::{RelinearisationKey, lower, lower_rescale, rescale, switch_once, switching_noise};
 
 use super::ciphertext::product_noise;
 use super::encoder::{fits, size};
@@ -14,14 +14,10 @@ impl Ciphertext {
     /// [`FheError::Parameters`], [`FheError::Keys`], [`FheError::Level`], [`FheError::ScaleCapacity`].
     pub fn mul(&self, other: &Self, key: &RelinearisationKey) -> Result<Self, FheError> {
         let (scale, bound, noise) = self.product_bounds(other, key)?;
-        fits(self.ring(), self.level(), bound, scale, noise)?;
-        let [mut c0, mut c1, c2] = self.tensor(other);
-        let switched = Digits::new(self.ring(), &c2)?.switch(key.key());
-        let [d0, d1] = switched.map(|part| lower(self.ring(), part));
-        c0.add_assign(&d0);
-        c1.add_assign(&d1);
         let noise = noise.plus(self.switching(key.deviation()));
-        self.with(vec![c0, c1], scale, bound, noise)
+        fits(self.ring(), self.level(), bound, scale, noise)?;
+        let parts = self.tensor(other, key)?.map(|part| lower(self.ring(), part));
+        self.with(parts.to_vec(), scale, bound, noise)
     }
 
     /// The same and [`rescale`](Self::rescale) in one: one division by `P` and the prime instead of two.
@@ -29,10 +25,15 @@ impl Ciphertext {
     /// # Errors
     /// As [`Self::mul`] and [`Self::rescale`].
     pub fn mul_rescale(&self, other: &Self, key: &RelinearisationKey) -> Result<Self, FheError> {
-        self.mul(other, key)?.rescale()
+        let (scale, bound, noise) = self.product_bounds(other, key)?;
+        let noise = noise.plus(self.switching(key.deviation()));
+        fits(self.ring(), self.level(), bound, scale, noise)?;
+        let (scale, noise) = self.rescaled(scale, bound, noise, self.last_prime())?;
+        let parts = self.tensor(other, key)?.map(|part| lower_rescale(self.ring(), part));
+        self.with(parts.to_vec(), scale, bound, noise)
     }
 
-    /// `self²`: a product of three multiplications instead of four.
+    /// `self²`.
     ///
     /// # Errors
     /// As [`Self::mul`].
@@ -47,7 +48,7 @@ impl Ciphertext {
     pub fn rescale(&self) -> Result<Self, FheError> {
         let q = self.last_prime();
         let (scale, noise) = self.rescaled(self.scale(), self.bound(), self.noise(), q)?;
-        let parts = self.inner().parts().iter().map(|part| rescale(self.ring(), part.clone())).collect();
+        let parts = self.inner().parts().iter().map(|part| rescale(self.ring(), part)).collect();
         self.with(parts, scale, self.bound(), noise)
     }
 
@@ -103,18 +104,10 @@ impl Ciphertext {
         Ok((scale, self.bound() * other.bound(), noise))
     }
 
-    /// `(c_0·d_0, c_0·d_1 + c_1·d_0, c_1·d_1)`.
-    fn tensor(&self, other: &Self) -> [Poly<Ntt>; 3] {
-        let [c0, c1] = self.parts();
-        if std::ptr::eq(self, other) {
-            let mut middle = c0.product(c1);
-            middle.mul_integer(2);
-            return [c0.product(c0), middle, c1.product(c1)];
-        }
-        let [d0, d1] = other.parts();
-        let mut middle = c0.product(d1);
-        middle.mul_add(c1, d0);
-        [c0.product(d0), middle, c1.product(d1)]
+    /// `P` times the product under the secret alone, modulo `P` and the level's primes.
+    fn tensor(&self, other: &Self, key: &RelinearisationKey) -> Result<[Poly<Ntt>; 2], FheError> {
+        let ([c0, c1], [d0, d1]) = (self.parts(), other.parts());
+        switch_once(self.ring(), &c1.product(d1), key.key(), Some([c0, c1, d0, d1]))
     }
 
     /// The two parts.

@@ -1,6 +1,6 @@
 use crate::FheError;
 use crate::ring::Poly;
-use crate::rlwe::{Digits, GaloisKeys, lower};
+use crate::rlwe::{Digits, GaloisKeys, lower, switch_once};
 
 use super::Ciphertext;
 use super::parameters::rotation;
@@ -13,7 +13,7 @@ impl Ciphertext {
     /// # Errors
     /// [`FheError::Parameters`], [`FheError::Keys`], [`FheError::NoGaloisKey`], [`FheError::ScaleCapacity`].
     pub fn rotate(&self, steps: isize, keys: &GaloisKeys) -> Result<Self, FheError> {
-        Ok(self.rotate_many(&[steps], keys)?.remove(0))
+        self.image(rotation(self.ring().degree(), steps), keys)
     }
 
     /// All these rotations, with the digits of the ciphertext cut once for all of them (Halevi, Shoup 2018, §4).
@@ -30,7 +30,7 @@ impl Ciphertext {
     /// # Errors
     /// As [`Self::rotate`].
     pub fn conjugate(&self, keys: &GaloisKeys) -> Result<Self, FheError> {
-        Ok(self.images(&[2 * self.ring().degree() - 1], keys)?.remove(0))
+        self.image(2 * self.ring().degree() - 1, keys)
     }
 
     /// In every slot `j` the sum of slots `j, j + 1, …, j + count − 1`, cyclically, for a power of two `count`; wants rotations
@@ -50,12 +50,27 @@ impl Ciphertext {
         Ok(sum)
     }
 
+    fn image(&self, exponent: usize, keys: &GaloisKeys) -> Result<Self, FheError> {
+        self.ring().matches(keys.parameters())?;
+        self.inner().belongs_to(keys.id())?;
+        // Nothing is to be done for the identity.
+        if exponent == 1 {
+            return Ok(self.clone());
+        }
+        let (automorphism, key) = keys.key(exponent)?;
+        let [c0, c1] = self.parts().map(|part| part.automorphism(automorphism));
+        let switched = switch_once(self.ring(), &c1, key, None)?;
+        let mut parts = switched.map(|part| lower(self.ring(), part));
+        parts[0].add_assign(&c0);
+        let noise = self.noise().plus(self.switching(keys.deviation()));
+        self.with(parts.to_vec(), self.scale(), self.bound(), noise)
+    }
+
     fn images(&self, exponents: &[usize], keys: &GaloisKeys) -> Result<Vec<Self>, FheError> {
         self.ring().matches(keys.parameters())?;
         self.inner().belongs_to(keys.id())?;
         let found = exponents
             .iter()
-            // Nothing is to be done for the identity.
             .map(|&exponent| if exponent == 1 { Ok(None) } else { keys.key(exponent).map(Some) })
             .collect::<Result<Vec<_>, _>>()?;
         let [c0, c1] = self.parts();
@@ -65,7 +80,7 @@ impl Ciphertext {
             .into_iter()
             .map(|key| {
                 let (Some((automorphism, key)), Some(digits)) = (key, &digits) else { return Ok(self.clone()) };
-                let parts = digits.automorphism(automorphism).switch(key);
+                let parts = digits.switch_image(key, Some(automorphism));
                 let mut parts: Vec<Poly<_>> = parts.into_iter().map(|part| lower(self.ring(), part)).collect();
                 parts[0].add_assign(&c0.automorphism(automorphism));
                 self.with(parts, self.scale(), self.bound(), noise)

@@ -236,8 +236,7 @@ mod tests {
         let expected = FheError::Count { what: "inputs of the network", expected: 6, got: 5 };
         assert_eq!(inference.encrypt(&secret, &inputs[0][..5], &mut rng), Err(expected));
         let coarse = SecretKey::generate(Parameters::MESSAGE_2_CARRY_2, &mut rng);
-        let expected =
-            FheError::Parameters { left: coarse.parameters().name().into(), right: FINE.name().into() };
+        let expected = FheError::Parameters { left: coarse.parameters().name().into(), right: FINE.name().into() };
         assert_eq!(inference.encrypt(&coarse, &inputs[0], &mut rng), Err(expected));
         let expected = FheError::Count { what: "ciphertexts of an answer", expected: 3, got: 0 };
         assert_eq!(inference.class(&secret, &[]), Err(expected));

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use tfhe_ntt::prime64::Plan;
 
+use super::kernels::{self, Engine};
 use super::modulus::{Factor, Modulus};
 use crate::FheError;
 
@@ -123,12 +124,15 @@ impl RnsBasis {
 
 /// The automorphism `X → X^g` of the ring, `g` odd: what it does to coefficients and to transforms.
 ///
-/// Transforms only change places, since `X → X^g` permutes the roots of unity.
+/// Transforms only change places, since `X → X^g` permutes the roots of unity; eight places that stand together in bit-reversed
+/// order come from eight that stand together, since their exponents differ by multiples of `2N/8`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Automorphism {
     exponent: usize,
-    /// Place `i` of the image is place `places[i]` of the transform.
-    places: Vec<u32>,
+    /// Where the first of every eight places of the image comes from.
+    blocks: Vec<u32>,
+    /// By the last three bits of where the first comes from: the places of all eight in their block.
+    orders: [[u64; 8]; 8],
 }
 
 impl Automorphism {
@@ -141,10 +145,13 @@ impl Automorphism {
             return Err(FheError::Automorphism(exponent));
         }
         let exponent = exponent % (2 * degree);
-        let places = (0..degree)
-            .map(|place| place_of(degree, (exponent * exponent_at(degree, place)) % (2 * degree)) as u32)
-            .collect();
-        Ok(Self { exponent, places })
+        let source = |place| place_of(degree, (exponent * exponent_at(degree, place)) % (2 * degree));
+        let blocks = (0..degree).step_by(8).map(|place| source(place) as u32).collect();
+        let reversed = |i: usize| ((i & 1) << 2) | (i & 2) | (i >> 2);
+        let orders = std::array::from_fn(|first| {
+            std::array::from_fn(|i| reversed((reversed(first) + exponent * reversed(i)) % 8) as u64)
+        });
+        Ok(Self { exponent, blocks, orders })
     }
 
     /// `g`.
@@ -152,8 +159,15 @@ impl Automorphism {
         self.exponent
     }
 
+    /// Which eight places a block of the image comes from, and in which order.
+    #[inline(always)]
+    pub(crate) fn block(&self, index: usize) -> (usize, &[u64; 8]) {
+        let first = self.blocks[index] as usize;
+        (first / 8, &self.orders[first % 8])
+    }
+
     pub(crate) fn transform(&self, from: &[u64], to: &mut [u64]) {
-        to.iter_mut().zip(&self.places).for_each(|(to, &place)| *to = from[place as usize]);
+        kernels::permute(Engine::detect(), self, from, to);
     }
 
     pub(crate) fn coefficients(&self, q: Modulus, from: &[u64], to: &mut [u64]) {

@@ -1,7 +1,7 @@
-use super::basis::RnsBasis;
-use super::kernels::Engine;
+use super::basis::{Prime, RnsBasis};
 #[cfg(target_arch = "x86_64")]
 use super::kernels::ifma::{Ifma, Lanes, Wide};
+use super::kernels::{self, Engine};
 use super::modulus::{Factor, Modulus};
 
 /// Coefficients converted together, so that what is read again stays in the first-level cache.
@@ -96,78 +96,79 @@ impl BaseConversion {
     }
 
     fn convert_on(&self, engine: Engine, from: &[&[u64]], to: &mut [&mut [u64]]) {
-        assert_eq!(from.len(), self.sources.len(), "a limb for each source prime");
         assert!(to.len() <= self.targets.len(), "at most a limb for each target prime");
         let length = from[0].len();
-        assert!(from.iter().all(|limb| limb.len() == length) && to.iter().all(|limb| limb.len() == length));
-        let mut weighted = [[0; BLOCK]; 16];
+        assert!(to.iter().all(|limb| limb.len() == length), "limbs of one length");
+        let mut weighted = [0; BLOCK * 16];
         for start in (0..length).step_by(BLOCK) {
-            let block = start..(start + BLOCK).min(length);
-            let width = block.len();
-            match engine {
-                Engine::Portable => {
-                    self.weigh(from, block.clone(), &mut weighted);
-                    for (target, to) in self.targets.iter().zip(to.iter_mut()) {
-                        target.gather(&weighted, &mut to[block.clone()]);
-                    }
-                }
-                #[cfg(target_arch = "x86_64")]
-                Engine::Ifma(simd) => {
-                    self.weigh_ifma(simd, from, block.clone(), &mut weighted);
-                    for (target, to) in self.targets.iter().zip(to.iter_mut()) {
-                        target.gather_ifma(simd, &weighted, width, &mut to[block.clone()]);
-                    }
-                }
+            let width = BLOCK.min(length - start);
+            let rows = &mut weighted[..width * (self.sources.len() + 1)];
+            self.weigh_on(engine, from, start, rows);
+            for (target, to) in self.targets.iter().zip(to.iter_mut()) {
+                target.gather(engine, rows, &mut to[start..start + width]);
             }
         }
     }
 
-    /// Writes `y_i` into the first rows and `v` into the row after them.
-    fn weigh(&self, from: &[&[u64]], block: std::ops::Range<usize>, weighted: &mut [[u64; BLOCK]; 16]) {
-        let count = self.sources.len();
-        let (rows, quotients) = weighted.split_at_mut(count);
-        quotients[0] = [1 << 50; BLOCK];
-        for ((source, limb), row) in self.sources.iter().zip(from).zip(rows) {
-            for ((&value, y), sum) in limb[block.clone()].iter().zip(row).zip(&mut quotients[0]) {
-                *y = source.modulus.mul_factor(value, source.weight);
-                *sum += ((u128::from(*y << source.shift) * u128::from(source.reciprocal)) >> 52) as u64;
+    /// The part of a conversion that every target shares, for [`Self::gather`].
+    pub(crate) fn weigh(&self, from: &[&[u64]]) -> Weighted {
+        let mut rows = vec![0; from[0].len() * (self.sources.len() + 1)];
+        self.weigh_on(Engine::detect(), from, 0, &mut rows);
+        Weighted(rows)
+    }
+
+    /// The limb of one target, as [`Self::convert`] gives it.
+    pub(crate) fn gather(&self, weighted: &Weighted, target: usize, to: &mut [u64]) {
+        self.targets[target].gather(Engine::detect(), &weighted.0, to);
+    }
+
+    /// Writes `y_i` into the first rows and `v` into the last, from place `start` of the limbs on.
+    fn weigh_on(&self, engine: Engine, from: &[&[u64]], start: usize, rows: &mut [u64]) {
+        assert_eq!(from.len(), self.sources.len(), "a limb for each source prime");
+        let width = rows.len() / (from.len() + 1);
+        let (rows, quotients) = rows.split_at_mut(width * from.len());
+        quotients.fill(1 << 50);
+        for ((source, limb), row) in self.sources.iter().zip(from).zip(rows.chunks_exact_mut(width)) {
+            let limb = &limb[start..start + width];
+            match engine {
+                Engine::Portable => source.weigh(limb, row, quotients),
+                #[cfg(target_arch = "x86_64")]
+                Engine::Ifma(simd) => source.weigh_ifma(simd, limb, row, quotients),
             }
         }
-        quotients[0].iter_mut().for_each(|sum| *sum >>= 51);
+        quotients.iter_mut().for_each(|sum| *sum >>= 51);
+    }
+}
+
+/// Residues weighted for a conversion, and the multiples of `Q` to subtract.
+#[derive(Clone, Debug)]
+pub(crate) struct Weighted(Vec<u64>);
+
+impl Source {
+    fn weigh(&self, limb: &[u64], row: &mut [u64], quotients: &mut [u64]) {
+        for ((&value, y), sum) in limb.iter().zip(row).zip(quotients) {
+            *y = self.modulus.mul_factor(value, self.weight);
+            *sum += ((u128::from(*y << self.shift) * u128::from(self.reciprocal)) >> 52) as u64;
+        }
     }
 
     #[cfg(target_arch = "x86_64")]
-    fn weigh_ifma(
-        &self,
-        simd: Ifma,
-        from: &[&[u64]],
-        block: std::ops::Range<usize>,
-        weighted: &mut [[u64; BLOCK]; 16],
-    ) {
+    fn weigh_ifma(&self, simd: Ifma, limb: &[u64], row: &mut [u64], quotients: &mut [u64]) {
         use pulp::{as_arrays, as_arrays_mut, cast, u64x8};
-        let count = self.sources.len();
         simd.vectorize(
             #[inline(always)]
             || {
-                let (rows, quotients) = weighted.split_at_mut(count);
-                let quotients = as_arrays_mut::<8, _>(&mut quotients[0]).0;
-                for (i, ((source, limb), row)) in self.sources.iter().zip(from).zip(rows).enumerate() {
-                    let lanes = Lanes::new(simd, source.modulus);
-                    let (weight, quotient) = (simd.splat(source.weight.value), simd.splat(source.weight.quotient));
-                    let (shift, reciprocal) = (simd.splat(u64::from(source.shift)), simd.splat(source.reciprocal));
-                    let values = as_arrays::<8, _>(&limb[block.clone()]).0;
-                    for ((value, y), sum) in values.iter().zip(as_arrays_mut::<8, _>(row).0).zip(&mut *quotients) {
-                        let weighted = lanes.mul_factor(simd, cast(*value), weight, quotient);
-                        *y = cast(weighted);
-                        let start = if i == 0 { simd.splat(1 << 50) } else { cast(*sum) };
-                        let shifted: u64x8 = cast(simd.avx512f._mm512_sllv_epi64(cast(weighted), cast(shift)));
-                        let total = simd.mul_high_add(start, shifted, reciprocal);
-                        *sum = if i + 1 == count {
-                            cast(simd.avx512f._mm512_srli_epi64::<51>(cast(total)))
-                        } else {
-                            cast(total)
-                        };
-                    }
+                let lanes = Lanes::new(simd, self.modulus);
+                let (weight, quotient) = (simd.splat(self.weight.value), simd.splat(self.weight.quotient));
+                let (shift, reciprocal) = (simd.splat(u64::from(self.shift)), simd.splat(self.reciprocal));
+                let quotients = as_arrays_mut::<8, _>(quotients).0;
+                for ((value, y), sum) in
+                    as_arrays::<8, _>(limb).0.iter().zip(as_arrays_mut::<8, _>(row).0).zip(quotients)
+                {
+                    let weighted = lanes.mul_factor(simd, cast(*value), weight, quotient);
+                    let shifted: u64x8 = cast(simd.avx512f._mm512_sllv_epi64(cast(weighted), cast(shift)));
+                    *sum = cast(simd.mul_high_add(cast(*sum), shifted, reciprocal));
+                    *y = cast(weighted);
                 }
             },
         );
@@ -175,28 +176,79 @@ impl BaseConversion {
 }
 
 impl Target {
-    fn gather(&self, weighted: &[[u64; BLOCK]; 16], to: &mut [u64]) {
-        let factors = self.punctured.iter().chain(std::iter::once(&self.negated));
+    fn gather(&self, engine: Engine, weighted: &[u64], to: &mut [u64]) {
+        assert_eq!(weighted.len(), to.len() * (self.punctured.len() + 1), "a row for each source and one more");
+        match engine {
+            Engine::Portable => self.gather_portable(weighted, to),
+            #[cfg(target_arch = "x86_64")]
+            Engine::Ifma(simd) => self.gather_ifma(simd, weighted, to),
+        }
+    }
+
+    fn gather_portable(&self, weighted: &[u64], to: &mut [u64]) {
+        let (factors, width) = (self.punctured.iter().chain(std::iter::once(&self.negated)), to.len());
         for (i, to) in to.iter_mut().enumerate() {
-            let sum = factors.clone().zip(weighted).map(|(&factor, row)| u128::from(factor) * u128::from(row[i])).sum();
+            let rows = weighted[i..].iter().step_by(width);
+            let sum = factors.clone().zip(rows).map(|(&factor, &y)| u128::from(factor) * u128::from(y)).sum();
             *to = self.modulus.reduce_wide(sum);
         }
     }
 
     #[cfg(target_arch = "x86_64")]
-    fn gather_ifma(&self, simd: Ifma, weighted: &[[u64; BLOCK]; 16], width: usize, to: &mut [u64]) {
+    fn gather_ifma(&self, simd: Ifma, weighted: &[u64], to: &mut [u64]) {
+        match self.punctured.len() {
+            1 => self.gather_rows::<1>(simd, weighted, to),
+            2 => self.gather_rows::<2>(simd, weighted, to),
+            3 => self.gather_rows::<3>(simd, weighted, to),
+            4 => self.gather_rows::<4>(simd, weighted, to),
+            5 => self.gather_rows::<5>(simd, weighted, to),
+            _ => self.gather_any(simd, weighted, to),
+        }
+    }
+
+    /// With the number of rows known, so that the loop over them is unrolled.
+    #[cfg(target_arch = "x86_64")]
+    fn gather_rows<const ROWS: usize>(&self, simd: Ifma, weighted: &[u64], to: &mut [u64]) {
         use pulp::{as_arrays, as_arrays_mut, cast};
+        let width = to.len();
+        let (weighted, quotients) = weighted.split_at(width * ROWS);
         simd.vectorize(
             #[inline(always)]
             || {
                 let (lanes, wide) = (Lanes::new(simd, self.modulus), Wide::new(simd, self.modulus));
-                let (rows, negated) = (&weighted[..self.punctured.len()], simd.splat(self.negated));
-                let quotients = as_arrays::<8, _>(&weighted[rows.len()][..width]).0;
-                for (i, (to, quotient)) in as_arrays_mut::<8, _>(to).0.iter_mut().zip(quotients).enumerate() {
-                    let (zero, quotient) = (simd.splat(0), cast(*quotient));
+                let to = as_arrays_mut::<8, _>(to).0;
+                let quotients = &as_arrays::<8, _>(quotients).0[..to.len()];
+                let rows: [&[[u64; 8]]; ROWS] =
+                    std::array::from_fn(|row| &as_arrays::<8, _>(&weighted[row * width..][..width]).0[..to.len()]);
+                let factors: [_; ROWS] = std::array::from_fn(|row| simd.splat(self.punctured[row]));
+                let (zero, negated) = (simd.splat(0), simd.splat(self.negated));
+                for i in 0..to.len() {
+                    let quotient = cast(quotients[i]);
                     let mut low = simd.mul_low_add(zero, quotient, negated);
                     let mut high = simd.mul_high_add(zero, quotient, negated);
-                    for (row, &factor) in rows.iter().zip(&self.punctured) {
+                    for row in 0..ROWS {
+                        let y = cast(rows[row][i]);
+                        low = simd.mul_low_add(low, y, factors[row]);
+                        high = simd.mul_high_add(high, y, factors[row]);
+                    }
+                    to[i] = cast(wide.reduce(simd, lanes, low, high));
+                }
+            },
+        );
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn gather_any(&self, simd: Ifma, weighted: &[u64], to: &mut [u64]) {
+        use pulp::{as_arrays, as_arrays_mut, cast};
+        let width = to.len();
+        simd.vectorize(
+            #[inline(always)]
+            || {
+                let (lanes, wide) = (Lanes::new(simd, self.modulus), Wide::new(simd, self.modulus));
+                let factors = self.punctured.iter().chain(std::iter::once(&self.negated));
+                for (i, to) in as_arrays_mut::<8, _>(to).0.iter_mut().enumerate() {
+                    let (mut low, mut high) = (simd.splat(0), simd.splat(0));
+                    for (row, &factor) in weighted.chunks_exact(width).zip(factors.clone()) {
                         let (y, factor) = (cast(as_arrays::<8, _>(row).0[i]), simd.splat(factor));
                         low = simd.mul_low_add(low, y, factor);
                         high = simd.mul_high_add(high, y, factor);
@@ -205,6 +257,47 @@ impl Target {
                 }
             },
         );
+    }
+}
+
+/// Division by a product of primes, with rounding: from these primes and others to the others.
+#[derive(Clone, Debug)]
+pub(crate) struct Division {
+    conversion: BaseConversion,
+    /// `−1/D` for every prime that is kept.
+    factors: Vec<Factor>,
+}
+
+impl Division {
+    /// By the product of `dropped`, whose residues are given unscaled from their transform of length `degree`.
+    pub(crate) fn new(dropped: &[Modulus], kept: &[Modulus], degree: usize) -> Self {
+        let factor = |q: &Modulus| {
+            let product = dropped.iter().fold(1, |product, p| q.mul(product, q.reduce(p.value())));
+            q.factor(q.neg(q.inverse(product)))
+        };
+        Self {
+            conversion: BaseConversion::new(dropped, kept, degree as u64),
+            factors: kept.iter().map(factor).collect(),
+        }
+    }
+
+    /// The part that every kept prime shares, from the dropped limbs by coefficients.
+    pub(crate) fn weigh(&self, dropped: &[&[u64]]) -> Weighted {
+        self.conversion.weigh(dropped)
+    }
+
+    /// The quotient's limb for one kept prime, from that of the dividend; both are transforms.
+    pub(crate) fn limb(
+        &self,
+        weighted: &Weighted,
+        index: usize,
+        prime: &Prime,
+        dividend: &[u64],
+        quotient: &mut [u64],
+    ) {
+        self.conversion.gather(weighted, index, quotient);
+        prime.forward(quotient);
+        kernels::sub_scale(Engine::detect(), prime.modulus(), quotient, dividend, self.factors[index]);
     }
 }
 

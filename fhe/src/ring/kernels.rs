@@ -2,6 +2,7 @@
 //!
 //! Every kernel gives canonical residues, so both paths give the same bits. The tests compare them.
 
+use super::basis::Automorphism;
 use super::modulus::{Factor, Modulus};
 
 /// Where a kernel runs: chosen once for a process by what the processor can do.
@@ -73,8 +74,47 @@ pub(crate) fn combine(engine: Engine, q: Modulus, out: &mut [u64], rows: &[(&[u6
     }
 }
 
+/// `out_0 = Σ a_i·b_i` and `out_1 = Σ a_i·c_i` over triples of vectors, at most 16; an automorphism is applied to the `a_i`
+/// on the way.
+pub(crate) fn dot_both(
+    engine: Engine,
+    q: Modulus,
+    out: (&mut [u64], &mut [u64]),
+    triples: &[[&[u64]; 3]],
+    image: Option<&Automorphism>,
+) {
+    assert!(triples.len() <= 16, "sixteen products fit the accumulators");
+    let length = out.0.len();
+    assert!(triples.iter().flatten().all(|v| v.len() == length) && out.1.len() == length, "vectors of one length");
+    match engine {
+        Engine::Portable => portable::dot_both(q, out, triples, image),
+        #[cfg(target_arch = "x86_64")]
+        Engine::Ifma(simd) => ifma::dot_both(simd, q, out, triples, image),
+    }
+}
+
+/// The residues of signed integers below `2^52`.
+pub(crate) fn lift(engine: Engine, q: Modulus, out: &mut [u64], values: &[i64]) {
+    assert_eq!(out.len(), values.len(), "a residue for each");
+    match engine {
+        Engine::Portable => portable::lift(q, out, values),
+        #[cfg(target_arch = "x86_64")]
+        Engine::Ifma(simd) => ifma::lift(simd, q, out, values),
+    }
+}
+
+/// The image of a transform.
+pub(crate) fn permute(engine: Engine, image: &Automorphism, from: &[u64], to: &mut [u64]) {
+    assert_eq!(from.len(), to.len(), "an image is as long");
+    match engine {
+        Engine::Portable => portable::permute(image, from, to),
+        #[cfg(target_arch = "x86_64")]
+        Engine::Ifma(simd) => ifma::permute(simd, image, from, to),
+    }
+}
+
 mod portable {
-    use super::{Factor, Modulus};
+    use super::{Automorphism, Factor, Modulus};
 
     pub(super) fn add(q: Modulus, a: &mut [u64], b: &[u64]) {
         a.iter_mut().zip(b).for_each(|(a, &b)| *a = q.add(*a, b));
@@ -113,13 +153,47 @@ mod portable {
             *out = q.reduce_wide(sum);
         }
     }
+
+    pub(super) fn dot_both(
+        q: Modulus,
+        out: (&mut [u64], &mut [u64]),
+        triples: &[[&[u64]; 3]],
+        image: Option<&Automorphism>,
+    ) {
+        for (i, (first, second)) in out.0.iter_mut().zip(out.1).enumerate() {
+            let place = image.map_or(i, |image| {
+                let (block, order) = image.block(i / 8);
+                8 * block + order[i % 8] as usize
+            });
+            let sum = |side: usize| -> u128 {
+                triples.iter().map(|vectors| u128::from(vectors[0][place]) * u128::from(vectors[side][i])).sum()
+            };
+            (*first, *second) = (q.reduce_wide(sum(1)), q.reduce_wide(sum(2)));
+        }
+    }
+
+    pub(super) fn lift(q: Modulus, out: &mut [u64], values: &[i64]) {
+        let one = q.factor(1);
+        for (out, &value) in out.iter_mut().zip(values) {
+            let residue = q.mul_factor(value.unsigned_abs(), one);
+            *out = if value < 0 { q.neg(residue) } else { residue };
+        }
+    }
+
+    pub(super) fn permute(image: &Automorphism, from: &[u64], to: &mut [u64]) {
+        let from = from.as_chunks::<8>().0;
+        for (index, to) in to.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+            let (block, order) = image.block(index);
+            to.iter_mut().zip(order).for_each(|(to, &place)| *to = from[block][place as usize]);
+        }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod ifma {
     use pulp::{as_arrays, as_arrays_mut, cast, u64x8};
 
-    use super::{Factor, Modulus};
+    use super::{Automorphism, Factor, Modulus};
 
     pulp::simd_type! {
         /// Proof that the processor has AVX-512 IFMA.
@@ -367,6 +441,119 @@ pub(crate) mod ifma {
                         high = simd.mul_high_add(high, a, b);
                     }
                     *out = cast(wide.reduce(simd, lanes, low, high));
+                }
+            },
+        );
+    }
+
+    pub(super) fn dot_both(
+        simd: Ifma,
+        q: Modulus,
+        out: (&mut [u64], &mut [u64]),
+        triples: &[[&[u64]; 3]],
+        image: Option<&Automorphism>,
+    ) {
+        match (image, triples.len()) {
+            (None, 2) => dot_arrays::<2>(simd, q, out, triples, |i| (i, None)),
+            (None, 3) => dot_arrays::<3>(simd, q, out, triples, |i| (i, None)),
+            (None, 4) => dot_arrays::<4>(simd, q, out, triples, |i| (i, None)),
+            (None, 5) => dot_arrays::<5>(simd, q, out, triples, |i| (i, None)),
+            (None, _) => dot_slices(simd, q, out, triples, |i| (i, None)),
+            (Some(image), 2) => dot_arrays::<2>(simd, q, out, triples, |i| moved(image, i)),
+            (Some(image), 3) => dot_arrays::<3>(simd, q, out, triples, |i| moved(image, i)),
+            (Some(image), 4) => dot_arrays::<4>(simd, q, out, triples, |i| moved(image, i)),
+            (Some(image), _) => dot_slices(simd, q, out, triples, |i| moved(image, i)),
+        }
+    }
+
+    #[inline(always)]
+    fn moved(image: &Automorphism, index: usize) -> (usize, Option<u64x8>) {
+        let (block, order) = image.block(index);
+        (block, Some(cast(*order)))
+    }
+
+    /// With the number of products known, so that the loop over them is unrolled.
+    fn dot_arrays<const COUNT: usize>(
+        simd: Ifma,
+        q: Modulus,
+        out: (&mut [u64], &mut [u64]),
+        triples: &[[&[u64]; 3]],
+        source: impl Fn(usize) -> (usize, Option<u64x8>),
+    ) {
+        let triples: [[&[u64]; 3]; COUNT] = triples.try_into().expect("as many as was asked");
+        dot_lanes(simd, q, out, &triples, source);
+    }
+
+    fn dot_slices(
+        simd: Ifma,
+        q: Modulus,
+        out: (&mut [u64], &mut [u64]),
+        triples: &[[&[u64]; 3]],
+        source: impl Fn(usize) -> (usize, Option<u64x8>),
+    ) {
+        dot_lanes(simd, q, out, triples, source);
+    }
+
+    #[inline(always)]
+    fn dot_lanes<'a>(
+        simd: Ifma,
+        q: Modulus,
+        out: (&mut [u64], &mut [u64]),
+        triples: &(impl AsRef<[[&'a [u64]; 3]]> + ?Sized),
+        source: impl Fn(usize) -> (usize, Option<u64x8>),
+    ) {
+        let (lanes, wide) = (Lanes::new(simd, q), Wide::new(simd, q));
+        simd.vectorize(
+            #[inline(always)]
+            || {
+                let (first, second) = (as_arrays_mut::<8, _>(out.0).0, as_arrays_mut::<8, _>(out.1).0);
+                for (i, (first, second)) in first.iter_mut().zip(second).enumerate() {
+                    let mut sums = [simd.splat(0); 4];
+                    let (block, order) = source(i);
+                    for vectors in triples.as_ref() {
+                        let [a, b, c] = vectors.map(|vector| as_arrays::<8, _>(vector).0);
+                        let (mut a, b, c) = (cast(a[block]), cast(b[i]), cast(c[i]));
+                        if let Some(order) = order {
+                            a = cast(simd.avx512f._mm512_permutexvar_epi64(cast(order), cast(a)));
+                        }
+                        sums[0] = simd.mul_low_add(sums[0], a, b);
+                        sums[1] = simd.mul_high_add(sums[1], a, b);
+                        sums[2] = simd.mul_low_add(sums[2], a, c);
+                        sums[3] = simd.mul_high_add(sums[3], a, c);
+                    }
+                    *first = cast(wide.reduce(simd, lanes, sums[0], sums[1]));
+                    *second = cast(wide.reduce(simd, lanes, sums[2], sums[3]));
+                }
+            },
+        );
+    }
+
+    pub(super) fn lift(simd: Ifma, q: Modulus, out: &mut [u64], values: &[i64]) {
+        let (lanes, one) = (Lanes::new(simd, q), q.factor(1));
+        simd.vectorize(
+            #[inline(always)]
+            || {
+                let (value, quotient) = (simd.splat(one.value), simd.splat(one.quotient));
+                for (out, values) in as_arrays_mut::<8, _>(out).0.iter_mut().zip(as_arrays::<8, _>(values).0) {
+                    let signed: pulp::i64x8 = cast(*values);
+                    let size: u64x8 = cast(simd.avx512f._mm512_abs_epi64(cast(signed)));
+                    let residue = lanes.mul_factor(simd, size, value, quotient);
+                    let negated = simd.once(simd.sub(lanes.q, residue), lanes.q);
+                    let negative = simd.avx512dq._mm512_movepi64_mask(cast(signed));
+                    *out = cast(simd.avx512f._mm512_mask_blend_epi64(negative, cast(residue), cast(negated)));
+                }
+            },
+        );
+    }
+
+    pub(super) fn permute(simd: Ifma, image: &Automorphism, from: &[u64], to: &mut [u64]) {
+        simd.vectorize(
+            #[inline(always)]
+            || {
+                let from = as_arrays::<8, _>(from).0;
+                for (index, to) in as_arrays_mut::<8, _>(to).0.iter_mut().enumerate() {
+                    let (block, order) = image.block(index);
+                    *to = cast(simd.avx512f._mm512_permutexvar_epi64(cast(*order), cast(from[block])));
                 }
             },
         );

@@ -23,3 +23,29 @@ pub(crate) fn for_each_limb(
     }
     values.chunks_exact_mut(degree).zip(basis.primes()).enumerate().for_each(|(i, (limb, prime))| work(i, prime, limb));
 }
+
+/// The same for two polynomials at once, limb by limb, with `scratch` residues of room that start as anything.
+pub(crate) fn for_each_limb_pair(
+    (first, second): (&mut [u64], &mut [u64]),
+    basis: &RnsBasis,
+    scratch: usize,
+    work: impl Fn(usize, &Prime, (&mut [u64], &mut [u64]), &mut [u64]) + Send + Sync,
+) {
+    let degree = basis.degree();
+    #[cfg(feature = "parallel")]
+    {
+        use rayon::prelude::*;
+        if first.len() > degree && rayon::current_num_threads() > 1 {
+            first
+                .par_chunks_exact_mut(degree)
+                .zip(second.par_chunks_exact_mut(degree))
+                .zip(basis.primes())
+                .enumerate()
+                .for_each_init(|| vec![0; scratch], |room, (i, (limbs, prime))| work(i, prime, limbs, room));
+            return;
+        }
+    }
+    let mut room = vec![0; scratch];
+    let limbs = first.chunks_exact_mut(degree).zip(second.chunks_exact_mut(degree));
+    limbs.zip(basis.primes()).enumerate().for_each(|(i, (limbs, prime))| work(i, prime, limbs, &mut room));
+}

@@ -6,6 +6,7 @@ use zeroize::Zeroize;
 use super::basis::{Automorphism, Prime, RnsBasis};
 use super::kernels::{self, Engine};
 use super::limbs::for_each_limb;
+use super::modulus::Modulus;
 
 mod sealed {
     pub trait Sealed {}
@@ -153,9 +154,15 @@ impl Poly<Coeff> {
     pub fn from_signed(basis: &Arc<RnsBasis>, limbs: usize, coefficients: &[i64]) -> Self {
         assert_eq!(coefficients.len(), basis.degree(), "a coefficient for each power");
         let mut poly = Self::zero(basis, limbs);
+        let engine = Engine::detect();
+        let fits = coefficients.iter().all(|value| value.unsigned_abs() < 1 << 52);
         for_each_limb(&mut poly.values, basis, |_, prime, limb| {
             let q = prime.modulus();
-            limb.iter_mut().zip(coefficients).for_each(|(limb, &value)| *limb = q.reduce_signed(value));
+            if fits {
+                kernels::lift(engine, q, limb, coefficients);
+            } else {
+                limb.iter_mut().zip(coefficients).for_each(|(limb, &value)| *limb = q.reduce_signed(value));
+            }
         });
         poly
     }
@@ -165,10 +172,7 @@ impl Poly<Coeff> {
         assert_eq!(coefficients.len(), basis.degree(), "a coefficient for each power");
         let mut poly = Self::zero(basis, limbs);
         for_each_limb(&mut poly.values, basis, |_, prime, limb| {
-            let q = prime.modulus().value();
-            limb.iter_mut()
-                .zip(coefficients)
-                .for_each(|(limb, &value)| *limb = (value as u64).wrapping_add((value >> 63) as u64 & q));
+            small(prime.modulus(), coefficients, limb);
         });
         poly
     }
@@ -176,12 +180,13 @@ impl Poly<Coeff> {
     /// Adds coefficients that are known to be smaller than every prime.
     pub(crate) fn add_small(&mut self, coefficients: &[i64]) {
         for_each_limb(&mut self.values, &self.basis, |_, prime, limb| {
-            let q = prime.modulus().value();
-            limb.iter_mut().zip(coefficients).for_each(|(limb, &value)| {
-                let sum = limb.wrapping_add((value as u64).wrapping_add((value >> 63) as u64 & q));
-                *limb = sum.min(sum.wrapping_sub(q));
-            });
+            add_small(prime.modulus(), coefficients, limb);
         });
+    }
+
+    /// What its limbs were transformed to one by one.
+    pub(crate) fn transformed(self) -> Poly<Ntt> {
+        Poly { basis: self.basis, values: self.values, form: PhantomData }
     }
 
     /// Its values at the roots.
@@ -198,6 +203,23 @@ impl Poly<Coeff> {
         });
         image
     }
+}
+
+/// The residues of integers that are smaller than `q`, in time that does not depend on them.
+pub(crate) fn small(q: Modulus, values: &[i64], limb: &mut [u64]) {
+    let q = q.value();
+    limb.iter_mut()
+        .zip(values)
+        .for_each(|(limb, &value)| *limb = (value as u64).wrapping_add((value >> 63) as u64 & q));
+}
+
+/// Adds integers that are smaller than `q`, in time that does not depend on them.
+pub(crate) fn add_small(q: Modulus, values: &[i64], limb: &mut [u64]) {
+    let q = q.value();
+    limb.iter_mut().zip(values).for_each(|(limb, &value)| {
+        let sum = limb.wrapping_add((value as u64).wrapping_add((value >> 63) as u64 & q));
+        *limb = sum.min(sum.wrapping_sub(q));
+    });
 }
 
 impl Poly<Ntt> {

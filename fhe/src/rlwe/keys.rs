@@ -5,8 +5,10 @@ use zeroize::Zeroize;
 
 use crate::bytes::{Kind, Reader, Writer};
 use crate::noise::{NoiseBound, TERNARY_DEVIATION};
+use crate::ring::kernels::{self, Engine};
+use crate::ring::poly::{add_small, small};
 use crate::ring::sample::{Noise, Seed, uniform};
-use crate::ring::{Coeff, Ntt, Poly};
+use crate::ring::{Coeff, Ntt, Poly, for_each_limb_pair};
 use crate::{FheError, Parameters};
 
 use super::Ciphertext;
@@ -182,16 +184,25 @@ impl PublicKey {
     }
 
     /// `message + e_0 + b·u` and `e_1 + a·u`, at the level of the message's limbs.
-    pub fn encrypt<R: CryptoRng + ?Sized>(&self, mut message: Poly<Coeff>, rng: &mut R) -> (Ciphertext, NoiseBound) {
-        let (basis, level) = (self.parameters.ciphertext_basis(), message.limbs());
+    pub fn encrypt<R: CryptoRng + ?Sized>(&self, message: Poly<Coeff>, rng: &mut R) -> (Ciphertext, NoiseBound) {
+        let (basis, level, degree) = (self.parameters.ciphertext_basis(), message.limbs(), self.parameters.degree());
         let noise = Noise::new(rng);
-        let mut u = Poly::from_small(basis, level, &noise.ternary(basis, 0)).into_ntt();
-        message.add_small(&noise.errors(basis, 1));
-        let mut c0 = message.into_ntt();
-        let mut c1 = Poly::from_small(basis, level, &noise.errors(basis, 2)).into_ntt();
-        c0.mul_add(&self.b, &u);
-        c1.mul_add(&self.a, &u);
-        u.zeroize();
+        let (u, e0, e1) = (noise.ternary(basis, 0), noise.errors(basis, 1), noise.errors(basis, 2));
+        let [mut c0, mut c1] = [message, Poly::zero(basis, level)];
+        let engine = Engine::detect();
+        for_each_limb_pair((c0.values_mut(), c1.values_mut()), basis, degree, |i, prime, (c0, c1), room| {
+            let q = prime.modulus();
+            small(q, &u, room);
+            prime.forward(room);
+            add_small(q, &e0, c0);
+            prime.forward(c0);
+            small(q, &e1, c1);
+            prime.forward(c1);
+            kernels::mul_add(engine, q, c0, self.b.limb(i), room);
+            kernels::mul_add(engine, q, c1, self.a.limb(i), room);
+            room.zeroize();
+        });
+        let (c0, c1) = (c0.transformed(), c1.transformed());
         let bound = self.parameters.noise().fresh_public(self.deviation);
         (Ciphertext::new(&self.parameters, self.id, vec![c0, c1]), bound)
     }

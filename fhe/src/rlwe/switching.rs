@@ -5,9 +5,10 @@ use zeroize::Zeroize;
 
 use crate::bytes::{Kind, Reader, Writer};
 use crate::noise::{NoiseBound, TERNARY_DEVIATION, UNIFORM_DEVIATION};
+use crate::ring::convert::Division;
 use crate::ring::kernels::{self, Engine};
 use crate::ring::sample::{ERROR_DEVIATION, Noise, Seed, uniform};
-use crate::ring::{Automorphism, Ntt, Poly, for_each_limb};
+use crate::ring::{Automorphism, Modulus, Ntt, Poly, for_each_limb, for_each_limb_pair};
 use crate::{FheError, KeyId, Parameters};
 
 use super::keys::SecretKey;
@@ -157,20 +158,13 @@ impl Digits {
             .enumerate()
             .map(|(digit, conversion)| {
                 let own = digit * special..((digit + 1) * special).min(level);
-                let mut part = Poly::zero(basis, special + level);
                 let from: Vec<&[u64]> = own.clone().map(|i| coefficients.limb(i)).collect();
-                let is_own = |limb: usize| limb >= special && own.contains(&(limb - special));
-                let mut to: Vec<&mut [u64]> = part
-                    .values_mut()
-                    .chunks_exact_mut(degree)
-                    .enumerate()
-                    .filter_map(|(i, limb)| (!is_own(i)).then_some(limb))
-                    .collect();
-                conversion.convert(&from, &mut to);
-                for_each_limb(part.values_mut(), basis, |i, prime, limb| {
-                    if is_own(i) {
-                        limb.copy_from_slice(poly.limb(i - special));
-                    } else {
+                let weighted = conversion.weigh(&from);
+                let mut part = Poly::zero(basis, special + level);
+                for_each_limb(part.values_mut(), basis, |i, prime, limb| match target(special, &own, i) {
+                    None => limb.copy_from_slice(poly.limb(i - special)),
+                    Some(target) => {
+                        conversion.gather(&weighted, target, limb);
                         prime.forward(limb);
                     }
                 });
@@ -188,73 +182,161 @@ impl Digits {
 
     /// `Σ_d digit_d·(b_d, a_d)` modulo `P` and the level's primes: `P` times the switched polynomial, and noise.
     pub(crate) fn switch(&self, key: &SwitchingKey) -> [Poly<Ntt>; 2] {
+        self.switch_image(key, None)
+    }
+
+    /// The same with the digits of the polynomial's image, bit for bit, without making them.
+    pub(crate) fn switch_image(&self, key: &SwitchingKey, image: Option<&Automorphism>) -> [Poly<Ntt>; 2] {
         let (special, level) = (self.parameters.special(), self.level);
         let (basis, engine) = (self.parameters.key_basis(), Engine::detect());
-        [0, 1].map(|side| {
-            let mut sum = Poly::zero(basis, special + level);
-            for_each_limb(sum.values_mut(), basis, |i, prime, limb| {
-                let pairs: Vec<(&[u64], &[u64])> =
-                    self.parts.iter().zip(&key.digits).map(|(part, key)| (part.limb(i), key[side].limb(i))).collect();
-                // At most sixteen products fit the kernel's sums.
-                for (chunk, pairs) in pairs.chunks(16).enumerate() {
-                    if chunk == 0 {
-                        kernels::dot(engine, prime.modulus(), limb, pairs);
-                    } else {
-                        pairs.iter().for_each(|(a, b)| kernels::mul_add(engine, prime.modulus(), limb, a, b));
-                    }
-                }
-            });
-            sum
-        })
+        let [mut first, mut second] = [0, 1].map(|_| Poly::zero(basis, special + level));
+        for_each_limb_pair((first.values_mut(), second.values_mut()), basis, 0, |i, prime, out, _| {
+            let parts: Vec<&[u64]> = self.parts.iter().map(|part| part.limb(i)).collect();
+            multiply(engine, prime.modulus(), out, &parts, &key.digits, i, image);
+        });
+        [first, second]
     }
+}
+
+/// The place among a digit's targets of a limb of `P·Q`; none for the digit's own.
+fn target(special: usize, own: &std::ops::Range<usize>, limb: usize) -> Option<usize> {
+    match limb.checked_sub(special) {
+        Some(index) if own.contains(&index) => None,
+        Some(index) if index >= own.end => Some(limb - own.len()),
+        _ => Some(limb),
+    }
+}
+
+/// One limb of the sums over the digits.
+fn multiply(
+    engine: Engine,
+    q: Modulus,
+    out: (&mut [u64], &mut [u64]),
+    parts: &[&[u64]],
+    key: &[[Poly<Ntt>; 2]],
+    limb: usize,
+    image: Option<&Automorphism>,
+) {
+    let triples: Vec<[&[u64]; 3]> =
+        parts.iter().zip(key).map(|(part, [b, a])| [part, b.limb(limb), a.limb(limb)]).collect();
+    let (first, second) = out;
+    let mut chunks = triples.chunks(16);
+    // At most sixteen products fit the kernel's sums.
+    kernels::dot_both(engine, q, (first, second), chunks.next().unwrap_or_default(), image);
+    for chunk in chunks {
+        let (mut more, mut other) = (vec![0; first.len()], vec![0; first.len()]);
+        kernels::dot_both(engine, q, (&mut more, &mut other), chunk, image);
+        kernels::add(engine, q, first, &more);
+        kernels::add(engine, q, second, &other);
+    }
+}
+
+/// A polynomial cut, raised and multiplied with a key in one, limb by limb, so that no digit is kept: [`Digits::switch`] for
+/// one key, bit for bit.
+///
+/// `terms` are `c_0, c_1, d_0, d_1`, of which `P·(c_0·d_0, c_0·d_1 + c_1·d_0)` is added: the other parts of a product of two
+/// ciphertexts, whose third part is switched.
+///
+/// # Errors
+/// [`FheError::NoSpecialPrimes`].
+pub(crate) fn switch_once(
+    parameters: &Parameters,
+    poly: &Poly<Ntt>,
+    key: &SwitchingKey,
+    terms: Option<[&Poly<Ntt>; 4]>,
+) -> Result<[Poly<Ntt>; 2], FheError> {
+    has_special(parameters)?;
+    let (level, special, degree, engine) = (poly.limbs(), parameters.special(), parameters.degree(), Engine::detect());
+    let mut coefficients = poly.clone();
+    for_each_limb(coefficients.values_mut(), parameters.ciphertext_basis(), |_, prime, limb| {
+        prime.backward_unscaled(limb);
+    });
+    let raise = parameters.raise(level);
+    let own = |digit: usize| digit * special..((digit + 1) * special).min(level);
+    let weighted: Vec<_> = raise
+        .iter()
+        .enumerate()
+        .map(|(digit, conversion)| conversion.weigh(&own(digit).map(|i| coefficients.limb(i)).collect::<Vec<&[u64]>>()))
+        .collect();
+    let basis = parameters.key_basis();
+    let [mut first, mut second] = [0, 1].map(|_| Poly::zero(basis, special + level));
+    let room = (raise.len() + 3) * degree;
+    for_each_limb_pair((first.values_mut(), second.values_mut()), basis, room, |i, prime, out, room| {
+        let q = prime.modulus();
+        let (raised, room) = room.split_at_mut(raise.len() * degree);
+        for (digit, limb) in raised.chunks_exact_mut(degree).enumerate() {
+            if let Some(target) = target(special, &own(digit), i) {
+                raise[digit].gather(&weighted[digit], target, limb);
+                prime.forward(limb);
+            }
+        }
+        let parts: Vec<&[u64]> = raised
+            .chunks_exact(degree)
+            .enumerate()
+            .map(|(digit, limb)| if target(special, &own(digit), i).is_some() { limb } else { poly.limb(i - special) })
+            .collect();
+        let (first, second) = out;
+        multiply(engine, q, (first, second), &parts, &key.digits, i, None);
+        // P times anything is nothing modulo P.
+        if let (Some([c0, c1, d0, d1]), Some(limb)) = (terms, i.checked_sub(special)) {
+            let product = basis.moduli().take(special).fold(1, |product, p| q.mul(product, q.reduce(p.value())));
+            let factor = q.factor(product);
+            let (scaled, sums) = room.split_at_mut(degree);
+            let (sum, other) = sums.split_at_mut(degree);
+            scaled.copy_from_slice(c0.limb(limb));
+            kernels::scale(engine, q, scaled, factor);
+            kernels::dot_both(engine, q, (sum, other), &[[scaled, d0.limb(limb), d1.limb(limb)]], None);
+            kernels::add(engine, q, first, sum);
+            scaled.copy_from_slice(c1.limb(limb));
+            kernels::scale(engine, q, scaled, factor);
+            kernels::mul_add(engine, q, other, scaled, d0.limb(limb));
+            kernels::add(engine, q, second, other);
+        }
+    });
+    Ok([first, second])
 }
 
 /// `round(poly / P)`: from `P` and a level's primes to the level's primes.
 pub(crate) fn lower(parameters: &Parameters, mut poly: Poly<Ntt>) -> Poly<Ntt> {
-    let (special, degree, engine) = (parameters.special(), parameters.degree(), Engine::detect());
-    let (key, basis) = (parameters.key_basis(), parameters.ciphertext_basis());
-    let level = poly.limbs() - special;
+    let (special, degree) = (parameters.special(), parameters.degree());
     let (dropped, kept) = poly.values_mut().split_at_mut(special * degree);
-    for_each_limb(dropped, key, |_, prime, limb| prime.backward_unscaled(limb));
-    let mut rest = Poly::<Ntt>::zero(basis, level);
-    {
-        let from: Vec<&[u64]> = dropped.chunks_exact(degree).collect();
-        let mut to: Vec<&mut [u64]> = rest.values_mut().chunks_exact_mut(degree).collect();
-        parameters.lower().convert(&from, &mut to);
-    }
-    let mut lowered = Poly::from_values(basis, kept.to_vec());
-    for_each_limb(rest.values_mut(), basis, |_, prime, limb| prime.forward(limb));
-    for_each_limb(lowered.values_mut(), basis, |i, prime, limb| {
-        let q = prime.modulus();
-        let product = key.moduli().take(special).fold(1, |product, p| q.mul(product, q.reduce(p.value())));
-        kernels::sub_scale(engine, q, limb, rest.limb(i), q.factor(q.inverse(product)));
-    });
-    lowered
+    for_each_limb(dropped, parameters.key_basis(), |_, prime, limb| prime.backward_unscaled(limb));
+    let dropped: Vec<&[u64]> = dropped.chunks_exact(degree).collect();
+    divide(parameters, parameters.lower(), &dropped, kept)
 }
 
 /// `round(poly / q)` for the last prime `q` of its level: one level less.
-pub(crate) fn rescale(parameters: &Parameters, mut poly: Poly<Ntt>) -> Poly<Ntt> {
-    let (degree, level, engine) = (parameters.degree(), poly.limbs(), Engine::detect());
-    let basis = parameters.ciphertext_basis();
-    let last = &basis.primes()[level - 1];
-    let (kept, dropped) = poly.values_mut().split_at_mut((level - 1) * degree);
-    last.backward_unscaled(dropped);
-    let mut rest = Poly::<Ntt>::zero(basis, level - 1);
-    let mut to: Vec<&mut [u64]> = rest.values_mut().chunks_exact_mut(degree).collect();
-    parameters.rescale(level).convert(&[dropped], &mut to);
-    for_each_limb(rest.values_mut(), basis, |_, prime, limb| prime.forward(limb));
-    for_each_limb(kept, basis, |i, prime, limb| {
-        let q = prime.modulus();
-        let inverse = q.inverse(q.reduce(last.modulus().value()));
-        kernels::sub_scale(engine, q, limb, rest.limb(i), q.factor(inverse));
-    });
-    poly.truncate(level - 1);
-    poly
+pub(crate) fn rescale(parameters: &Parameters, poly: &Poly<Ntt>) -> Poly<Ntt> {
+    let (degree, level) = (parameters.degree(), poly.limbs());
+    let (kept, last) = poly.values().split_at((level - 1) * degree);
+    let mut last = last.to_vec();
+    parameters.ciphertext_basis().primes()[level - 1].backward_unscaled(&mut last);
+    divide(parameters, parameters.rescale(level), &[&last], kept)
 }
 
 /// `round(poly / (P·q))` for the last prime `q` of its level, from `P` and the level's primes: one level less.
-pub(crate) fn lower_rescale(parameters: &Parameters, poly: Poly<Ntt>) -> Poly<Ntt> {
-    rescale(parameters, lower(parameters, poly))
+pub(crate) fn lower_rescale(parameters: &Parameters, mut poly: Poly<Ntt>) -> Poly<Ntt> {
+    let (special, degree) = (parameters.special(), parameters.degree());
+    let level = poly.limbs() - special;
+    let Some(division) = parameters.lower_rescale(level) else {
+        return rescale(parameters, &lower(parameters, poly));
+    };
+    let (dropped, rest) = poly.values_mut().split_at_mut(special * degree);
+    let (kept, last) = rest.split_at_mut((level - 1) * degree);
+    for_each_limb(dropped, parameters.key_basis(), |_, prime, limb| prime.backward_unscaled(limb));
+    parameters.ciphertext_basis().primes()[level - 1].backward_unscaled(last);
+    let dropped: Vec<&[u64]> = dropped.chunks_exact(degree).chain([&*last]).collect();
+    divide(parameters, division, &dropped, kept)
+}
+
+fn divide(parameters: &Parameters, division: &Division, dropped: &[&[u64]], kept: &[u64]) -> Poly<Ntt> {
+    let (basis, degree) = (parameters.ciphertext_basis(), parameters.degree());
+    let weighted = division.weigh(dropped);
+    let mut quotient = Poly::zero(basis, kept.len() / degree);
+    for_each_limb(quotient.values_mut(), basis, |i, prime, limb| {
+        division.limb(&weighted, i, prime, &kept[i * degree..][..degree], limb);
+    });
+    quotient
 }
 
 /// What switching at this level adds to a phase: `Σ_d digit_d·e_d / P` and the rounding of both parts.

@@ -367,7 +367,8 @@ mod tests {
         let encoding = Encoding::new(5, 0, 15).unwrap();
         let mut input = encrypt(secret, &[3], encoding, 10).remove(0);
         // The two test keys are of one seed and bear one name.
-        let expected = FheError::Parameters { left: coarse.parameters().name().into(), right: fine.parameters().name().into() };
+        let expected =
+            FheError::Parameters { left: coarse.parameters().name().into(), right: fine.parameters().name().into() };
         assert_eq!(fine.table(&input, encoding, |value| value).map(|_| ()), Err(expected));
         input.key.0[0] ^= 1;
         let expected = FheError::Keys { left: input.key(), right: coarse.id() };
