@@ -9,8 +9,8 @@ use nexus_benches::rng;
 use nexus_fhe::Parameters;
 use nexus_fhe::ring::Poly;
 use nexus_fhe::threshold::{
-    DecryptionShare, Decryptor, Flooding, KeyShare, LedgerEntry, MemoryLedger, Party, PartyId, PartySeed, Request, Seed,
-    Session, SessionId, ShareLedger,
+    DecryptionShare, Decryptor, Flooding, KeyShare, LedgerEntry, MemoryLedger, Party, PartyId, PartySeed, Request,
+    Seed, Session, SessionId, ShareLedger,
 };
 
 const PARTIES: u32 = 3;
