@@ -2,6 +2,8 @@
 
 use std::process::{Command, Output, Stdio};
 
+use serde_json::Value;
+
 fn run(arguments: &[&str]) -> Output {
     let program = env!("CARGO_BIN_EXE_encrypted-inference");
     Command::new(program).args(arguments).stdin(Stdio::null()).output().expect("the program starts")
@@ -30,6 +32,30 @@ fn settings_out_of_range_are_refused() {
     refused(&["--backend", "rot13"], 2);
 }
 
+#[test]
+fn every_encrypted_digit_gets_the_class_of_the_clear_network() {
+    let output = run(&["--images", "65", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let outcome: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let share = |value: &Value| value.as_f64().expect("a number");
+    assert!(share(&outcome["clear_test_accuracy"]) > 0.95, "{outcome}");
+    // A point is less than one of 65 images.
+    assert!(share(&outcome["accuracy"]["encrypted_as_clear"]) > 0.99, "{outcome}");
+    assert_eq!(outcome["encryption"]["backend"], "CKKS");
+    assert!(share(&outcome["encryption"]["milliseconds"]["evaluate"]) > 0.0, "{outcome}");
+    assert!(outcome["encryption"]["bytes"]["evaluation_key"].as_u64() > Some(1 << 20), "{outcome}");
+}
+
+#[test]
+fn levels_that_do_not_carry_the_network_are_refused_by_name() {
+    let message = refused(&["--levels", "3"], 5);
+    assert!(message.contains("the network: levels 3 and 4"), "{message}");
+    // More than a ring of this degree hides.
+    let message = refused(&["--levels", "5"], 2);
+    assert!(message.contains("128 bits of security allow at most 214"), "{message}");
+    refused(&["--levels", "0"], 2);
+}
+
 #[cfg(not(feature = "tfhe"))]
 #[test]
 fn a_build_without_tfhe_says_so() {
@@ -38,8 +64,6 @@ fn a_build_without_tfhe_says_so() {
 
 #[cfg(feature = "tfhe")]
 mod tfhe {
-    use serde_json::Value;
-
     use super::*;
 
     #[test]

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`Network`], [`Dense`] | the network in floating point, trained elsewhere |
 //! | [`QuantisedNetwork`], [`Quantisation`] | the same weights as integers, squares as tables: what TFHE computes, bit for bit |
+//! | [`CkksInference`] | the network as it is, on many inputs in one ciphertext, to the precision that noise leaves |
 //! | [`TfheInference`] (feature `tfhe`) | the quantised network on encrypted inputs, refused where the noise budget does not carry it |
 //!
 //! ```
@@ -28,11 +29,13 @@
 //! something about the weights, and its noise may tell more: there is no circuit privacy here. Nothing proves that the
 //! evaluator used the weights that it promised.
 
+mod approximate;
 mod network;
 mod quantised;
 #[cfg(feature = "tfhe")]
 mod tables;
 
+pub use approximate::{CkksInference, CkksInferenceKeys};
 pub use network::{Dense, Network};
 pub use quantised::{Quantisation, QuantisedNetwork};
 #[cfg(feature = "tfhe")]

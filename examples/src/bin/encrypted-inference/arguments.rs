@@ -6,6 +6,7 @@ use clap::{Parser, ValueEnum};
 /// network on them under homomorphic encryption, decrypts, and prints the accuracy beside the clear network's, with times
 /// and sizes. Both parties, the key's owner and the network's, are in this process.
 ///
+///   ckks   the network as it is, approximately, on 64 images at a time
 ///   tfhe   weights rounded to small integers, squares looked up in tables: exactly the quantised network
 ///
 /// Keys and encryption take their randomness from the operating system.
@@ -23,14 +24,18 @@ Exit codes:
 )]
 pub(crate) struct Arguments {
     /// How to encrypt
-    #[arg(long, value_name = "NAME", default_value = "tfhe")]
+    #[arg(long, value_name = "NAME", default_value = "ckks")]
     pub(crate) backend: Backend,
 
-    /// How many test images to classify
-    #[arg(long, value_name = "NUMBER", default_value_t = 8)]
-    pub(crate) images: usize,
+    /// How many test images to classify [default: all for ckks, 8 for tfhe]
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) images: Option<usize>,
 
-    /// What comes back: all outputs, or the class alone (more comparisons, and less is told of the network)
+    /// CKKS: levels of a fresh ciphertext; every layer and every square takes one, and one is left
+    #[arg(long, value_name = "NUMBER", default_value_t = 4)]
+    pub(crate) levels: usize,
+
+    /// TFHE: what comes back: all outputs, or the class alone (more comparisons, and less is told of the network)
     #[arg(long, value_name = "NAME", default_value = "outputs")]
     pub(crate) answer: AnswerName,
 
@@ -61,6 +66,8 @@ pub(crate) struct Arguments {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Backend {
+    /// Approximate arithmetic on packed numbers
+    Ckks,
     /// Table look-ups on small integers (needs a build with --features tfhe)
     Tfhe,
 }

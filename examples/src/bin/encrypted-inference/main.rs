@@ -2,6 +2,7 @@
 
 mod arguments;
 mod outcome;
+mod packed;
 mod progress;
 #[cfg(feature = "tfhe")]
 mod tables;
@@ -9,13 +10,15 @@ mod train;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::Parser;
 use nexus_federated::data::Dataset;
 use nexus_fhe::FheError;
 use nexus_fhe::inference::Network;
+use rand::rngs::SysRng;
 use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
+use rand_core::{SeedableRng, UnwrapErr};
 
 use arguments::{Arguments, Backend};
 use outcome::{Accuracy, Encryption, Outcome};
@@ -51,7 +54,10 @@ impl Failure {
     #[expect(clippy::needless_pass_by_value, reason = "what map_err hands over")]
     fn budget(error: FheError) -> Self {
         match error {
-            FheError::NoiseBudget { .. } => Self::Budget(error.to_string()),
+            FheError::NoiseBudget { .. }
+            | FheError::Level { .. }
+            | FheError::ScaleCapacity { .. }
+            | FheError::Precision { .. } => Self::Budget(error.to_string()),
             _ => Self::Settings(error.to_string()),
         }
     }
@@ -72,7 +78,8 @@ fn main() -> ExitCode {
 fn start(arguments: &Arguments) -> Result<(), Failure> {
     let mut rng = ChaCha20Rng::seed_from_u64(arguments.seed);
     let (training, test) = Dataset::digits().train_test(TEST_FRACTION, &mut rng).map_err(Failure::settings)?;
-    let Arguments { images, backend, .. } = *arguments;
+    let backend = arguments.backend;
+    let images = arguments.images.unwrap_or(if backend == Backend::Ckks { test.len() } else { 8 });
     if !(1..=test.len()).contains(&images) {
         return Err(Failure::Settings(format!("--images is {images}, allowed is 1 to {}", test.len())));
     }
@@ -84,7 +91,7 @@ fn start(arguments: &Arguments) -> Result<(), Failure> {
     let network = train::train(&training, arguments.seed, || progress.step()).map_err(Failure::other)?;
     let classify = |row| network.classify(&train::input(&test, row));
     let clear: Vec<usize> = (0..test.len()).map(classify).collect::<Result<_, _>>().map_err(Failure::other)?;
-    let encryption = encrypted(&network, [&training, &test], arguments, &progress)?;
+    let encryption = encrypted(&network, [&training, &test], images, arguments, &progress)?;
     progress.finish();
 
     let same = encryption.classes.iter().zip(&clear).filter(|(class, clear)| class == clear).count();
@@ -112,26 +119,26 @@ fn start(arguments: &Arguments) -> Result<(), Failure> {
 
 const fn available(backend: Backend) -> bool {
     match backend {
+        Backend::Ckks => true,
         Backend::Tfhe => cfg!(feature = "tfhe"),
     }
 }
 
-#[cfg_attr(not(feature = "tfhe"), expect(unused_variables, clippy::unnecessary_wraps, reason = "no back end is built"))]
 fn encrypted(
     network: &Network,
-    data: [&Dataset; 2],
+    [training, test]: [&Dataset; 2],
+    images: usize,
     arguments: &Arguments,
     progress: &Progress,
 ) -> Result<Encryption, Failure> {
+    // A panic if the operating system has no randomness: nothing can be hidden then.
+    let rng = &mut UnwrapErr(SysRng);
     match arguments.backend {
+        Backend::Ckks => packed::run(network, test, images, arguments.levels, progress, rng),
         #[cfg(feature = "tfhe")]
-        Backend::Tfhe => {
-            // A panic if the operating system has no randomness: nothing can be hidden then.
-            let rng = &mut rand_core::UnwrapErr(rand::rngs::SysRng);
-            tables::run(network, data, arguments, progress, rng)
-        }
+        Backend::Tfhe => tables::run(network, [training, test], images, arguments, progress, rng),
         #[cfg(not(feature = "tfhe"))]
-        Backend::Tfhe => unreachable!("what is not available was refused"),
+        Backend::Tfhe => unreachable!("TFHE is not in this build, and {} images were not refused", training.len()),
     }
 }
 
@@ -139,6 +146,10 @@ fn encrypted(
 fn accuracy(classes: &[usize], data: &Dataset) -> f64 {
     let right = classes.iter().zip(data.labels()).filter(|(class, label)| **class == usize::from(**label)).count();
     right as f64 / classes.len() as f64
+}
+
+fn elapsed(begun: Instant) -> f64 {
+    1e3 * begun.elapsed().as_secs_f64()
 }
 
 /// Writes to standard output; a reader that has gone away is no error of ours.

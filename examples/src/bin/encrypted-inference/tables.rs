@@ -8,17 +8,18 @@ use rand_core::CryptoRng;
 use crate::arguments::{AnswerName, Arguments, ParametersName};
 use crate::outcome::{Bytes, Encryption, Milliseconds};
 use crate::progress::Progress;
-use crate::{Failure, accuracy, train};
+use crate::{Failure, accuracy, elapsed, train};
 
 /// Evaluates the quantised network on the first test images under TFHE.
 pub(crate) fn run<R: CryptoRng + ?Sized>(
     network: &Network,
     [training, test]: [&Dataset; 2],
+    images: usize,
     arguments: &Arguments,
     progress: &Progress,
     rng: &mut R,
 ) -> Result<Encryption, Failure> {
-    let Arguments { activation_bits, weight_bits, last_weight_bits, images, .. } = *arguments;
+    let Arguments { activation_bits, weight_bits, last_weight_bits, .. } = *arguments;
     let bits = Quantisation { input_bits: activation_bits, weight_bits, last_weight_bits, activation_bits };
     let calibration: Vec<Vec<f64>> = (0..training.len()).map(|row| train::input(training, row)).collect();
     let quantised = QuantisedNetwork::new(network, bits, &calibration).map_err(Failure::settings)?;
@@ -85,8 +86,4 @@ pub(crate) fn run<R: CryptoRng + ?Sized>(
         milliseconds,
         bytes,
     })
-}
-
-fn elapsed(begun: Instant) -> f64 {
-    1e3 * begun.elapsed().as_secs_f64()
 }
