@@ -162,7 +162,8 @@ impl SumParameters {
             let whole = offset(self.packed);
             for (coefficient, values) in limb.iter_mut().zip(values.chunks(self.packed)) {
                 // From 0 up, so that no branch depends on a sign; what that adds is taken off as a whole.
-                let terms = values.iter().zip(&weights).map(|(value, weight)| q.mul_factor((value + half) as u64, *weight));
+                let terms =
+                    values.iter().zip(&weights).map(|(value, weight)| q.mul_factor((value + half) as u64, *weight));
                 let sum = terms.fold(0, |sum, term| q.add(sum, term));
                 let offset = if values.len() == self.packed { whole } else { offset(values.len()) };
                 *coefficient = q.sub(sum, offset);
@@ -358,11 +359,7 @@ mod tests {
         SumParameters::new(Parameters::insecure(64, bits, &[]).unwrap(), clients, width, packed).unwrap()
     }
 
-    fn round(
-        parameters: &SumParameters,
-        inputs: &[Vec<i64>],
-        rng: &mut ChaCha8Rng,
-    ) -> (Vec<OneTimeKey>, Poly<Ntt>) {
+    fn round(parameters: &SumParameters, inputs: &[Vec<i64>], rng: &mut ChaCha8Rng) -> (Vec<OneTimeKey>, Poly<Ntt>) {
         let keys: Vec<_> = inputs.iter().map(|_| OneTimeKey::generate(parameters, rng)).collect();
         let mut sum = Poly::zero(parameters.ring.ciphertext_basis(), parameters.ring.levels());
         for (key, input) in keys.iter().zip(inputs) {
@@ -430,7 +427,8 @@ mod tests {
         let (here, there) = (parameters(&[40], 3, 8, 1), parameters(&[41], 3, 8, 1));
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         let key = OneTimeKey::generate(&here, &mut rng);
-        let mut refused = |parameters, values: &[i64]| key.encrypt(parameters, COMMON_SEED, 0, values, &mut rng).unwrap_err();
+        let mut refused =
+            |parameters, values: &[i64]| key.encrypt(parameters, COMMON_SEED, 0, values, &mut rng).unwrap_err();
         assert_eq!(refused(&here, &[0, 128]), FheError::SumEntry { index: 1, bits: 8 });
         assert_eq!(refused(&here, &[0, 0, -129]), FheError::SumEntry { index: 2, bits: 8 });
         assert_eq!(refused(&here, &[0; 65]), FheError::SumLength { most: 64, got: 65 });

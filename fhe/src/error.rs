@@ -615,7 +615,9 @@ pub enum FheError {
         bits: u32,
     },
     /// What is opened is not the sum of so many vectors under these keys.
-    #[error("coefficient {coefficient} has more noise than {clients} clients can make: the keys are not those of the sum")]
+    #[error(
+        "coefficient {coefficient} has more noise than {clients} clients can make: the keys are not those of the sum"
+    )]
     SumNoise {
         /// The first that has.
         coefficient: usize,
