@@ -41,7 +41,7 @@
 //! A key is *uniform* in the ring, not short: the sum of two or more honest clients' keys then says nothing of any one
 //! of them, so it may be published, and needs no flooding. With it the sum of the errors is public as well. An error is
 //! the sum of two of the ring's, so that of any one of `h` honest clients a variance of `21·(1 − 1/h)` remains in the
-//! mean: for two that of one of the ring's errors (deviation 3.23), for more clients more. That a *hint* such as this
+//! mean: for two that of one of the ring's errors (deviation 3.24), for more clients more. That a *hint* such as this
 //! sum costs no more than that is known for Gaussian errors (hint learning with errors) and taken over to these
 //! binomial ones. [`Parameters::security`](crate::Parameters::security) holds for uniform keys as for ternary ones:
 //! they are no easier, by the usual exchange of a key for an error.
@@ -136,7 +136,7 @@ impl SumParameters {
         q.pow(2, u64::from(exponent))
     }
 
-    /// Integers from −2^(width−1) up, `−Δ·2^(width−1)` for none and so on: see [`Self::shift`].
+    /// The bit of a phase at which the integer `j` of a coefficient begins.
     fn place(&self, j: usize) -> u32 {
         self.scale + self.width * j as u32
     }
@@ -196,10 +196,13 @@ pub struct OneTimeKey(Poly<Ntt>);
 impl OneTimeKey {
     /// A fresh key.
     pub fn generate<R: CryptoRng + ?Sized>(parameters: &SumParameters, rng: &mut R) -> Self {
-        let basis = parameters.ring.ciphertext_basis();
-        let mut seed = Seed::random(rng);
-        let key = uniform(basis, parameters.ring.levels(), seed, ONE_TIME_KEY);
-        seed.0.zeroize();
+        let (basis, degree) = (parameters.ring.ciphertext_basis(), parameters.ring.degree());
+        let mut key = Poly::zero(basis, parameters.ring.levels());
+        for (limb, q) in key.values_mut().chunks_exact_mut(degree).zip(basis.moduli()) {
+            let mask = (1_u64 << q.bits()) - 1;
+            let draws = std::iter::repeat_with(|| rng.next_u64() & mask).filter(|draw| *draw < q.value());
+            limb.iter_mut().zip(draws).for_each(|(residue, draw)| *residue = draw);
+        }
         Self(key)
     }
 
@@ -262,9 +265,6 @@ impl std::fmt::Debug for OneTimeKey {
         f.write_str("Secret(one-time key)")
     }
 }
-
-/// What a key is expanded under, from a secret seed.
-const ONE_TIME_KEY: u64 = 0;
 
 /// What `a` of the first chunk is expanded under, from a public seed.
 const COMMON: u64 = 1;

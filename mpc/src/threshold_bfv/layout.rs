@@ -39,7 +39,6 @@ struct Candidate {
     degree: usize,
     primes: Vec<u32>,
     packed: usize,
-    traffic: usize,
 }
 
 impl Layout {
@@ -51,13 +50,17 @@ impl Layout {
     /// [`MpcError::Parameter`] for a number outside of its range, which is that of
     /// [`ParamsBuilder::build`](crate::secagg::ParamsBuilder::build).
     pub fn new(clients: usize, threshold: usize, bits: ModulusBits, length: usize) -> Result<Self, MpcError> {
-        let least = check(clients, threshold, length)?;
+        check(clients, threshold, length)?;
         let candidates = MODULUS_LINE.into_iter().flat_map(|(degree, line)| {
-            (1_usize..)
-                .map_while(move |packed| candidate(degree, line, packed, (clients, bits, length)))
-                .map(move |candidate| candidate.with_traffic(clients, threshold, least, length))
+            (1_usize..).map_while(move |packed| candidate(degree, line, packed, (clients, bits, length))).map(
+                move |candidate| {
+                    let traffic = candidate.traffic(clients, packed_secrets(clients, threshold), length);
+                    (traffic, candidate)
+                },
+            )
         });
-        let best = candidates.min_by_key(|candidate| candidate.traffic).expect("every width fits the smallest ring");
+        let best = candidates.min_by_key(|(traffic, _)| *traffic);
+        let (_, best) = best.expect("every width fits the smallest ring");
         let ring = Parameters::new(best.degree, &best.primes, &[]).expect("the candidates are under the line");
         Ok(Self::with_ring(ring, best.packed, (clients, threshold, bits, length)))
     }
@@ -147,6 +150,23 @@ impl Layout {
     }
 }
 
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.security() {
+            Security::Bits128 { modulus_bits, line } => {
+                write!(
+                    f,
+                    "Ring of degree {}, log2 Q = {modulus_bits:.1} of {line} for 128 bits",
+                    self.ring().degree()
+                )?;
+            }
+            Security::Insecure => write!(f, "Ring of degree {}, insecure", self.ring().degree())?,
+        }
+        let (vector, share) = (self.masked_length(), self.share_length());
+        write!(f, "; {} values a coefficient, {vector} bytes a vector, {share} bytes a share", self.packed())
+    }
+}
+
 impl fmt::Debug for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Layout({}, {} a coefficient, {} chunks)", self.ring(), self.packed(), self.chunks())
@@ -158,16 +178,14 @@ fn packed_secrets(clients: usize, threshold: usize) -> usize {
     threshold - Params::most_corrupt(clients)
 }
 
-/// The number of secrets in one polynomial of the sharing.
-fn check(clients: usize, threshold: usize, length: usize) -> Result<usize, MpcError> {
+fn check(clients: usize, threshold: usize, length: usize) -> Result<(), MpcError> {
     let range = |name, got: usize, least: usize, most: usize| {
         let refused = MpcError::Parameter { name, got: got as u64, least: least as u64, most: most as u64 };
         if (least..=most).contains(&got) { Ok(()) } else { Err(refused) }
     };
     range("clients", clients, 3, MAX_CLIENTS)?;
     range("threshold", threshold, Params::least_threshold(clients), clients)?;
-    range("length", length, 1, MAX_LENGTH)?;
-    Ok(packed_secrets(clients, threshold))
+    range("length", length, 1, MAX_LENGTH)
 }
 
 /// Primes of `bits` bits altogether, all about as large.
@@ -176,6 +194,7 @@ fn primes(bits: u32) -> Vec<u32> {
     (0..count).map(|i| ((bits + i) / count).max(LEAST_PRIME_BITS)).collect()
 }
 
+/// A ring of this degree for so many entries a coefficient, if it has 128 bits and the vector fills it.
 fn candidate(
     degree: usize,
     line: u32,
@@ -185,17 +204,17 @@ fn candidate(
     let primes = primes(SumParameters::modulus_bits(clients, bits.bits(), packed) + 1);
     // More integers a coefficient than the vector has would be room for nothing.
     let useful = packed == 1 || (packed - 1) * degree < length;
-    (useful && primes.iter().sum::<u32>() <= line).then_some(Candidate { degree, primes, packed, traffic: 0 })
+    (useful && primes.iter().sum::<u32>() <= line).then_some(Candidate { degree, primes, packed })
 }
 
 impl Candidate {
     /// Bytes that a client sends and receives: shares both ways, its ciphertext, its release.
-    fn with_traffic(self, clients: usize, _: usize, secrets: usize, length: usize) -> Self {
+    fn traffic(&self, clients: usize, secrets: usize, length: usize) -> usize {
         let bytes =
             |residues: usize| self.primes.iter().map(|&bits| (residues * bits as usize).div_ceil(8)).sum::<usize>();
         let share = bytes(self.degree.div_ceil(secrets));
         let chunks = length.div_ceil(self.packed * self.degree);
         let sealed = sealed_entry(SEALED_OVERHEAD + share);
-        Self { traffic: chunks * bytes(self.degree) + 2 * (clients - 1) * sealed + share, ..self }
+        chunks * bytes(self.degree) + 2 * (clients - 1) * sealed + share
     }
 }

@@ -31,7 +31,7 @@
 //! that would cost much and show little. Each of the t parties would have to stay until the end: if one in fifty
 //! leaves between the last two steps, of t = 67 all stay in one round out of four. And corrupt clients outside of the
 //! set hold shares too: each gives an equation `Σ (μⱼ/λⱼ)·fⱼ` for the flooding fⱼ of the honest ones, with public
-//! factors as large as Q, so that with many of them the flooding is no longer hidden.
+//! factors as large as Q, so that with many of them nothing shows that the flooding still hides anything.
 //!
 //! A key that serves one vector need not survive. It can be uniform, since no product with an evaluation key is ever
 //! taken; then the sum of the keys of two honest clients says nothing of either, and may simply be opened. The shares
@@ -58,9 +58,9 @@
 //!    [`nexus_fhe::aggregate`]. What is opened is a function of Σm and Σe alone.
 //!
 //! There is no statistical term beside the 128 bits of the ring ([`Layout::security`]), and no chance that a sum of
-//! well-made ciphertexts fails to open. Fewer than t − ρ clients together learn nothing of a key even if the server
-//! follows the protocol, t learn everything; in between, where the argument about one set does not hold against a
-//! server that deviates anyway, they learn a part. (With [`secagg`](crate::secagg) any t − 1 learn nothing.)
+//! well-made ciphertexts fails to open. Up to t − ρ clients together learn nothing of another's key, t learn
+//! all of it. In between, where the argument about one set does not hold against a server that deviates anyway, they learn a
+//! part, even of a server that does not. (With [`secagg`](crate::secagg) any t − 1 learn nothing.)
 //!
 //! Not guaranteed, as there: that an input is honest or small; that a round ends: one client that deals bad shares,
 //! sends a malformed ciphertext or releases a wrong share makes it abort. Shares that do not open or decode name their
