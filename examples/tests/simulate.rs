@@ -86,6 +86,27 @@ fn killed_and_resumed(settings: &[&str], delays: &[u64]) {
 }
 
 #[test]
+fn an_encrypted_run_ends_as_one_under_masks_and_is_resumed_as_such() {
+    let settings = ["--clients", "5", "--rounds", "2", "--proof", "none", "--no-comparison", "--json"];
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = |kind: &str| {
+        let out = folder.path().join(kind);
+        json(&output(&[&settings[..], &["--aggregate", kind, "--out", text(&out)]].concat()))
+    };
+    let (masked, encrypted) = (run("secagg"), run("threshold-bfv"));
+    let contributors = |result: &Value| essence(result).2.into_iter().map(|[_, _, who, _]| who).collect::<Vec<_>>();
+    assert_eq!(contributors(&encrypted), contributors(&masked));
+    assert_ne!(encrypted["config"], masked["config"]);
+    assert_eq!(encrypted["settings"]["aggregation"]["protect"], "threshold-bfv");
+    assert!(encrypted["encryption"].as_str().is_some_and(|ring| ring.contains("128 bits")), "{encrypted}");
+    let page = std::fs::read_to_string(folder.path().join("threshold-bfv/report.html")).expect("a report");
+    assert!(page.contains("homomorphically encrypted updates") && page.contains("Ring of degree 4096"));
+    let resumed = json(&output(&["--json", "--no-comparison", "--resume", text(&folder.path().join("threshold-bfv"))]));
+    assert_eq!(essence(&resumed), essence(&encrypted));
+    assert_eq!(output(&["--aggregate", "no-such-kind"]).status.code(), Some(2));
+}
+
+#[test]
 fn a_refused_setting_names_itself_and_exits_with_two() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = folder.path().join("run.toml");

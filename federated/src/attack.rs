@@ -14,7 +14,7 @@ use crate::protect::Phase;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Attack {
-    /// A client first sends a vector of wider entries than agreed, then hides an entry near half the modulus in its masked update.
+    /// A client first sends a vector of wider entries than agreed, then hides an entry near half the modulus in its update.
     Overflow,
     /// A client sends its masked message of the round before.
     Replay,
@@ -50,15 +50,16 @@ impl Attack {
     /// Whether a run with these settings has what the cheat needs.
     ///
     /// # Errors
-    /// [`ConfigError`] for too few rounds, a run without masks, or without proofs where the cheat is about them.
+    /// [`ConfigError`] for too few rounds, a run in the clear, or without proofs where the cheat is about them.
     pub fn check(self, settings: &Settings) -> Result<(), Error> {
         let needed = self.last_round().0;
         if settings.training.rounds < needed {
             let allowed = format!("{needed} or more for this attack");
             return Err(ConfigError::new("training.rounds", settings.training.rounds, allowed).into());
         }
-        if settings.aggregation.protect != Protection::Secagg {
-            return Err(ConfigError::new("aggregation.protect", "plain", "secagg for an attack").into());
+        if settings.aggregation.protect == Protection::Plain {
+            let allowed = "secagg or threshold-bfv for an attack";
+            return Err(ConfigError::new("aggregation.protect", "plain", allowed).into());
         }
         if self.is_about_training() && settings.training.proof == TrainingProof::None {
             return Err(ConfigError::new("training.proof", "none", "a proof for an attack on what is trained").into());

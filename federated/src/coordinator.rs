@@ -8,7 +8,6 @@ use nexus_circuits::training::{Proof, TrainingError, TransparentProof};
 use nexus_dp::account::Rho;
 use nexus_dp::budget::{Budget, Permit};
 use nexus_mpc::MpcError;
-use nexus_mpc::secagg::Params;
 use nexus_mpc::session::{ClientId, Envelope, Identity, Party, Round};
 use sha2::{Digest, Sha256};
 
@@ -36,7 +35,6 @@ pub struct Coordinator {
 struct OpenRound {
     round: Round,
     model: Hash,
-    params: Arc<Params>,
     /// What became of each client's proof of training: its SHA-256 if it holds. A client has one try a round.
     judged: BTreeMap<ClientId, Option<Hash>>,
     protocol: Box<dyn ServerProtocol>,
@@ -187,7 +185,6 @@ impl Coordinator {
         }
         let round = self.next_round().ok_or(Error::OutOfTurn("all rounds are over"))?;
         let model = self.model.hash();
-        let params = self.session.aggregation(round, model)?;
         let protocol = protect::server(&self.session, round, model, &self.identity)?;
         let permit = self.reserve()?;
         let start = RoundStart {
@@ -197,7 +194,7 @@ impl Coordinator {
             model: self.model.clone(),
         };
         let deadline = now.saturating_add(self.session.config().phase_timeout_ms());
-        self.open = Some(OpenRound { round, model, params, judged: BTreeMap::new(), protocol, permit, deadline });
+        self.open = Some(OpenRound { round, model, judged: BTreeMap::new(), protocol, permit, deadline });
         self.next = Round(round.0 + 1);
         Ok(vec![
             Effect::Reserved { round, model, spent: self.spent() },
@@ -221,7 +218,7 @@ impl Coordinator {
             }
             _ => None,
         };
-        Judged { bytes, round: *open.params.hash(), verdict }
+        Judged { bytes, round: *open.protocol.params_hash(), verdict }
     }
 
     /// The other half of [`Self::handle`]: takes a message that this coordinator judged in this round, and closes the
@@ -238,7 +235,7 @@ impl Coordinator {
                 Err(Error::OutOfTurn("a proof of training, in a run without"))
             }
             Ok(Message::Proven { body, .. }) if open.due(&self.session) => {
-                open.receive_proven(judged.verdict.filter(|_| judged.round == *open.params.hash()), body)
+                open.receive_proven(judged.verdict.filter(|_| judged.round == *open.protocol.params_hash()), body)
             }
             // A first message whose phase is over: the protection says that it is late, and whose.
             Ok(Message::Protocol(body) | Message::Proven { body, .. }) => open.protocol.receive(body),
@@ -342,7 +339,7 @@ impl OpenRound {
             return Err(Error::OutOfTurn("a message of the coordinator"));
         };
         let identity = &session.registration(client)?.identity;
-        envelope.verify(identity, self.params.hash())?;
+        envelope.verify(identity, self.protocol.params_hash())?;
         if !Message::is_signed(signature, proof, body, identity) {
             return Err(MpcError::BadSignature(envelope.sender).into());
         }

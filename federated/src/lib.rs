@@ -40,7 +40,7 @@
 //! | [`model`], [`quantise`] | candle tensors and fixed-point integers, in one order |
 //! | [`train`] | the reference's integers through candle's matrix products; float SGD to compare with |
 //! | [`update`] | an update's stages as types |
-//! | [`protect`] | secure aggregation and none, behind one pair of traits |
+//! | [`protect`] | secure aggregation by masks or under encryption, and none, behind one pair of traits |
 //! | [`session`], [`message`] | who takes part, and what is sent |
 //! | [`participant`], [`coordinator`] | the two state machines |
 //! | [`engine`], [`simulation`], [`attack`] | all parties in one process, from one seed; cheats to be caught |

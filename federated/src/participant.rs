@@ -257,7 +257,7 @@ impl Participant {
         let model = update.model();
         let mut values = update.into_values();
         tamper(&mut values);
-        let (protocol, bytes) = protect::secagg::client(&self.start(start.round), model, values, rng)?;
+        let (protocol, bytes) = protect::client_of(&self.start(start.round), model, values, rng)?;
         self.protocol = Some(protocol);
         Ok(self.first(proof.as_deref(), &bytes))
     }
@@ -275,7 +275,7 @@ impl Participant {
         let (proof, clipped) = self.forge(attack, &honest, &start, rng)?;
         // Without noise: a cheat has no need of it.
         let (model, values) = (start.model.hash(), clipped.into_values());
-        let (protocol, bytes) = protect::secagg::client(&self.start(start.round), model, values, rng)?;
+        let (protocol, bytes) = protect::client_of(&self.start(start.round), model, values, rng)?;
         self.protocol = Some(protocol);
         Ok(self.first(Some(&proof), &bytes))
     }

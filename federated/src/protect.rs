@@ -3,10 +3,12 @@
 //! | adapter | the coordinator sees |
 //! |---|---|
 //! | [`secagg`] | a sum of at least `min_survivors` updates, and nothing else |
+//! | [`threshold_bfv`] | the same, of updates that are homomorphically encrypted |
 //! | [`plain`] | every update; research only |
 
 pub mod plain;
 pub mod secagg;
+pub mod threshold_bfv;
 
 use std::sync::Arc;
 
@@ -14,6 +16,7 @@ use nexus_mpc::journal::Journal;
 use nexus_mpc::secagg::Sum;
 use nexus_mpc::session::{ClientId, Identity, Round};
 use rand_core::CryptoRng;
+use zeroize::Zeroizing;
 
 use crate::config::Protection;
 use crate::session::Session;
@@ -31,6 +34,9 @@ pub trait ClientProtocol: Send {
 
 /// The coordinator's half of one round: phases that collect messages and close.
 pub trait ServerProtocol: Send + Sync {
+    /// H(P), which every message of the round is signed with.
+    fn params_hash(&self) -> &[u8; 32];
+
     /// The phase that is open.
     fn phase(&self) -> Phase;
 
@@ -116,9 +122,20 @@ pub(crate) fn client(
     rng: &mut dyn CryptoRng,
 ) -> Result<(Box<dyn ClientProtocol>, Vec<u8>), Error> {
     let model = update.model();
+    client_of(start, model, update.into_values(), rng)
+}
+
+/// The same with whatever values, for a cheat.
+pub(crate) fn client_of(
+    start: &ClientStart<'_>,
+    model: Hash,
+    values: Zeroizing<Vec<i64>>,
+    rng: &mut dyn CryptoRng,
+) -> Result<(Box<dyn ClientProtocol>, Vec<u8>), Error> {
     match start.session.config().protection() {
-        Protection::Secagg => secagg::client(start, model, update.into_values(), rng),
-        Protection::Plain => plain::client(start, model, &update.into_values()),
+        Protection::Secagg => secagg::client(start, model, values, rng),
+        Protection::ThresholdBfv => threshold_bfv::client(start, model, values, rng),
+        Protection::Plain => plain::client(start, model, &values),
     }
 }
 
@@ -129,9 +146,12 @@ pub(crate) fn server(
     model: Hash,
     identity: &Arc<Identity>,
 ) -> Result<Box<dyn ServerProtocol>, Error> {
-    let params = session.aggregation(round, model)?;
     Ok(match session.config().protection() {
-        Protection::Secagg => Box::new(secagg::SecaggServer::new(params, identity)?),
-        Protection::Plain => Box::new(plain::PlainServer::new(params)),
+        Protection::Secagg => Box::new(secagg::SecaggServer::new(session.aggregation(round, model)?, identity)?),
+        Protection::ThresholdBfv => {
+            let params = session.threshold_bfv(round, model)?;
+            Box::new(threshold_bfv::ThresholdBfvServer::new(params, identity)?)
+        }
+        Protection::Plain => Box::new(plain::PlainServer::new(session.aggregation(round, model)?)),
     })
 }

@@ -270,6 +270,11 @@ fn promises(summary: &Summary) -> Markup {
                 (summary.min_survivors - summary.honest) " clients collude with it; " (summary.threshold) " of "
                 (summary.settings.training.clients) " shares open a client's secret."
             },
+            Protection::ThresholdBfv => p {
+                "The coordinator saw homomorphically encrypted updates, and sums of at least " (summary.min_survivors) " of them in the clear, even if it deviates from the protocol and "
+                (summary.min_survivors - summary.honest) " clients collude with it; " (summary.threshold) " of "
+                (summary.settings.training.clients) " clients open a sum. " (summary.encryption.as_deref().unwrap_or_default()) "."
+            },
             Protection::Plain => p class="bad" { "The coordinator saw every update." },
         }
         @match summary.settings.training.proof {

@@ -6,6 +6,7 @@ use nexus_circuits::reference::{Schedule, Weights};
 use nexus_circuits::training::{DataCommitment, DataProof, DataSecret, Statement, TrainingError};
 use nexus_mpc::secagg::{Params, ParamsBuilder};
 use nexus_mpc::session::{ClientId, PublicIdentity, Round, SessionId};
+use nexus_mpc::threshold_bfv;
 use rand_core::CryptoRng;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -208,5 +209,17 @@ impl Session {
             max_corrupt: config.max_corrupt(),
         };
         Ok(Arc::new(params.build()?))
+    }
+
+    /// The parameters of one round's encrypted aggregation, where the configuration says so.
+    ///
+    /// # Errors
+    /// [`Error::Aggregation`] naming the parameter that is refused; [`Error::OutOfTurn`] if the configuration has another
+    /// protection.
+    pub fn threshold_bfv(&self, round: Round, model: Hash) -> Result<Arc<threshold_bfv::Params>, Error> {
+        let layout =
+            self.config.layout().ok_or(Error::OutOfTurn("encryption, in a run that has another protection"))?;
+        let common = Arc::unwrap_or_clone(self.aggregation(round, model)?);
+        Ok(Arc::new(threshold_bfv::Params::new(common, layout.clone())?))
     }
 }

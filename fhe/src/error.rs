@@ -579,6 +579,51 @@ pub enum FheError {
         /// Its place.
         index: usize,
     },
+    // Of sums under one-time keys (`aggregate`):
+    /// A sum under one-time keys of such a shape is not provided for.
+    #[error("a sum of {clients} vectors, {packed} integers of {width} bits a coefficient: not provided for")]
+    SumShape {
+        /// Vectors.
+        clients: usize,
+        /// Bits of an integer of the sum.
+        width: u32,
+        /// Integers a coefficient.
+        packed: usize,
+    },
+    /// The modulus has no room for a sum under one-time keys with its errors.
+    #[error("the sum needs a modulus of {needed} bits, the ring has one of {got:.1}")]
+    SumCapacity {
+        /// `log2 Q` that is needed.
+        needed: u32,
+        /// `log2 Q` of the ring.
+        got: f64,
+    },
+    /// A vector for a sum, or a sum of keys, is too long, or not as long as it must be.
+    #[error("{got} integers, {most} is what one polynomial holds")]
+    SumLength {
+        /// What there is room for.
+        most: usize,
+        /// How many came.
+        got: usize,
+    },
+    /// An integer for a sum is out of range; it is a secret and not repeated here.
+    #[error("integer {index} does not fit {bits} signed bits")]
+    SumEntry {
+        /// Where it is.
+        index: usize,
+        /// The bits.
+        bits: u32,
+    },
+    /// What is opened is not the sum of so many vectors under these keys.
+    #[error(
+        "coefficient {coefficient} has more noise than {clients} clients can make: the keys are not those of the sum"
+    )]
+    SumNoise {
+        /// The first that has.
+        coefficient: usize,
+        /// How many ciphertexts were added up.
+        clients: usize,
+    },
 }
 
 /// The first bytes of a digest, enough for a person to tell two apart.

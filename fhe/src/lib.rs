@@ -37,6 +37,7 @@
 //! | [`ckks`] | approximate reals: add, multiply, rescale, rotate, conjugate, polynomials, matrices; rounded or flooded release |
 //! | [`threshold`] | keys that several parties hold together; decryption by all or by t of n with flooded shares, given once |
 //! | [`pack`] | vectors of bounded integers in BFV coefficients, to be summed |
+//! | [`aggregate`] | sums of vectors under one-time keys whose sum is made public |
 //! | [`kahe`] | key-homomorphic masks over Goldilocks, for aggregation in one message |
 //! | [`ring`], [`rlwe`], [`noise`] | what these are built on: residue number systems, keys and key switching, bounds |
 //!
@@ -49,6 +50,7 @@
 //! message), and a decryption oracle for chosen ciphertexts gives the key away. What decryption may be shown to whom is
 //! in [`ckks`] and [`threshold`], and in `SECURITY.md`.
 
+pub mod aggregate;
 pub mod bfv;
 mod bytes;
 pub mod ckks;

@@ -11,6 +11,7 @@ pub(crate) mod sample;
 pub use basis::{Automorphism, Prime, RnsBasis};
 pub use modulus::{MAX_MODULUS_BITS, Modulus, ntt_primes};
 pub use poly::{Coeff, Form, Ntt, Poly};
+pub use sample::Seed;
 
 pub(crate) use basis::{DEGREES, exponent_at, place_of};
 pub(crate) use limbs::{for_each_limb, for_each_limb_pair};

@@ -216,6 +216,12 @@ pub enum MpcError {
     /// The dealer or one of those who released a share lied; without verifiable sharing it is not known which.
     #[error("the shares of {0} do not open what it advertised: it, or one who holds its shares, is at fault")]
     Unrecoverable(ClientId),
+    /// A sum of ciphertexts does not open under the sum of keys that was released.
+    ///
+    /// A ciphertext is not made as it should be, a client dealt shares of another key than it used, or somebody
+    /// released another share than it had to; which, and who, is not known.
+    #[error("the sum does not open: a ciphertext, a dealt share or a released one is not what it should be")]
+    DoesNotOpen,
 }
 
 /// The first bytes of a hash, enough for a person to tell two apart.

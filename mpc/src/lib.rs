@@ -91,7 +91,8 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`secagg`] | the protocol: parameters, client and server in their states |
+//! | [`secagg`] | sums by pairwise masks: parameters, client and server in their states |
+//! | `threshold_bfv` | sums under homomorphic encryption, opened by a threshold of the clients (feature `threshold-bfv`) |
 //! | [`session`] | identities, and the signed envelope of every message |
 //! | [`journal`] | what a client stores durably before a message leaves |
 //! | [`mask`] | expansion of seeds into long masks, packing of b-bit entries |
@@ -113,6 +114,7 @@
 //!
 //! # Features
 //! `parallel` (on by default) spreads masks over threads with rayon; the bytes are the same without it.
+//! `threshold-bfv` adds the module of that name, on the crate `nexus-fhe`.
 
 mod digest;
 mod error;
@@ -121,6 +123,8 @@ pub mod mask;
 pub mod secagg;
 pub mod session;
 pub mod share;
+#[cfg(feature = "threshold-bfv")]
+pub mod threshold_bfv;
 mod wire;
 
 pub use error::MpcError;

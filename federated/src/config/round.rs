@@ -6,7 +6,9 @@ use nexus_dp::account::{Delta, Rho};
 use nexus_dp::budget::Budget;
 use nexus_dp::distributed::DistributedGaussian;
 use nexus_dp::event::{Adjacency, Unit};
+use nexus_mpc::mask::ModulusBits;
 use nexus_mpc::secagg;
+use nexus_mpc::threshold_bfv::Layout;
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -37,6 +39,7 @@ pub struct RoundConfig {
     modulus_bits: u32,
     phase_timeout_ms: u64,
     privacy: Option<Privacy>,
+    layout: Option<Layout>,
 }
 
 /// The noise of a round and the budget of the run.
@@ -113,8 +116,13 @@ impl RoundConfig {
             modulus_bits: 0,
             phase_timeout_ms: aggregation.phase_timeout_ms,
             privacy,
+            layout: None,
         };
         config.modulus_bits = config.modulus(aggregation.modulus_bits)?;
+        if config.protection == Protection::ThresholdBfv {
+            let bits = ModulusBits::new(config.modulus_bits)?;
+            config.layout = Some(Layout::new(training.clients, threshold, bits, model.shape.parameters())?);
+        }
         config.hash = config.digest(settings);
         Ok(config)
     }
@@ -222,6 +230,11 @@ impl RoundConfig {
         contributors as f64 * self.clip.bound() as f64 + noise
     }
 
+    /// How updates are encrypted, where they are.
+    pub const fn layout(&self) -> Option<&Layout> {
+        self.layout.as_ref()
+    }
+
     fn modulus(&self, given: Option<u32>) -> Result<u32, ConfigError> {
         const MAX: u32 = 32;
         let bound = self.entry_bound(self.clients);
@@ -274,6 +287,7 @@ impl RoundConfig {
         let protect = match protect {
             Protection::Plain => 0,
             Protection::Secagg => 1,
+            Protection::ThresholdBfv => 2,
         };
         let proof = match proof {
             TrainingProof::None => 0,

@@ -159,6 +159,8 @@ pub struct AggregationSettings {
 pub enum Protection {
     /// Pairwise masks; the coordinator sees a sum alone.
     Secagg,
+    /// Homomorphic encryption, opened by a threshold of the clients; the coordinator sees a sum alone.
+    ThresholdBfv,
     /// None: the coordinator sees every update. Research only.
     Plain,
 }

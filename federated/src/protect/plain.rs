@@ -52,6 +52,10 @@ impl PlainServer {
 }
 
 impl ServerProtocol for PlainServer {
+    fn params_hash(&self) -> &[u8; 32] {
+        self.params.hash()
+    }
+
     fn phase(&self) -> Phase {
         Phase::Plain
     }

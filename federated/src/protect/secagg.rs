@@ -29,7 +29,7 @@ enum ClientState {
     Over,
 }
 
-pub(crate) fn client(
+pub(super) fn client(
     start: &ClientStart<'_>,
     model: Hash,
     values: Zeroizing<Vec<i64>>,
@@ -70,6 +70,7 @@ impl ClientProtocol for SecaggClient {
 
 /// The coordinator's half, by the phase that is open.
 pub struct SecaggServer {
+    params: Arc<Params>,
     state: ServerState,
 }
 
@@ -84,11 +85,16 @@ enum ServerState {
 
 impl SecaggServer {
     pub(super) fn new(params: Arc<Params>, identity: &Arc<Identity>) -> Result<Self, MpcError> {
-        Ok(Self { state: ServerState::Advertising(Server::new(params, Arc::clone(identity))?) })
+        let state = ServerState::Advertising(Server::new(Arc::clone(&params), Arc::clone(identity))?);
+        Ok(Self { params, state })
     }
 }
 
 impl ServerProtocol for SecaggServer {
+    fn params_hash(&self) -> &[u8; 32] {
+        self.params.hash()
+    }
+
     fn phase(&self) -> Phase {
         match &self.state {
             ServerState::Advertising(_) => Phase::Advertise,

@@ -57,6 +57,9 @@ pub struct Summary {
     pub honest: usize,
     /// Standard deviation of one client's share of the noise, in grid units.
     pub local_sigma: Option<f64>,
+    /// How updates were encrypted, where they were: the ring, what it promises, and the bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<String>,
     /// Test accuracy before the first round.
     pub initial_accuracy: f64,
     /// The rounds that are over.
@@ -116,6 +119,7 @@ impl Summary {
             min_survivors: config.min_survivors(),
             honest: config.min_survivors() - config.max_corrupt(),
             local_sigma: config.privacy().map(|privacy| privacy.mechanism.release().variance().to_f64().sqrt()),
+            encryption: config.layout().map(ToString::to_string),
             initial_accuracy: 0.0,
             rounds: Vec::new(),
             without_noise: None,

@@ -129,6 +129,33 @@ fn a_second_release_is_refused_by_all() {
     assert_eq!(contributors(&summary), [all(), all(), all()]);
 }
 
+/// The same cheats under encryption: the same parties find them in the same phases.
+#[test]
+fn every_cheat_on_messages_is_caught_under_encryption_too() {
+    let mut encrypted = settings();
+    encrypted.aggregation.protect = Protection::ThresholdBfv;
+    for attack in [Attack::Overflow, Attack::Replay, Attack::InconsistentModel, Attack::DoubleRelease] {
+        let (masked, found) = caught(attack);
+        let (summary, incidents) = caught_in(&encrypted, attack);
+        assert_eq!(incidents, found, "{attack:?}");
+        assert_eq!(contributors(&summary), contributors(&masked), "{attack:?}");
+    }
+}
+
+#[test]
+fn an_encrypted_run_with_dropouts_blames_nobody() {
+    let mut settings = settings();
+    settings.training.rounds = 6;
+    settings.simulation.dropout = 0.2;
+    let masked = run::simulate(&settings, None, None, &mut Silent).unwrap();
+    settings.aggregation.protect = Protection::ThresholdBfv;
+    let summary = run::simulate(&settings, None, None, &mut Silent).unwrap();
+    assert_eq!(summary.incidents().count(), 0, "{:?}", summary.incidents().collect::<Vec<_>>());
+    // Who leaves when is the same, and so is what comes of it: nobody has to stay for what was begun.
+    assert_eq!(contributors(&summary), contributors(&masked));
+    assert!(summary.encryption.as_ref().is_some_and(|encryption| encryption.contains("128 bits")));
+}
+
 #[test]
 fn blaming_one_too_many_or_the_wrong_one_is_not_catching_the_cheat() {
     let (summary, _) = caught(Attack::Replay);

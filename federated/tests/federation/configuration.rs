@@ -403,7 +403,8 @@ fn the_hash_binds_every_agreed_setting() {
         ("aggregation.min_survivors", |s| s.aggregation.min_survivors = Some(81)),
         ("aggregation.phase_timeout_ms", |s| s.aggregation.phase_timeout_ms = 60_001),
     ];
-    let more: [(&str, Change); 2] = [
+    let more: [(&str, Change); 3] = [
+        ("other aggregation.protect", |s| s.aggregation.protect = Protection::ThresholdBfv),
         ("aggregation.max_corrupt", |s| s.aggregation.max_corrupt = Some(9)),
         ("aggregation.modulus_bits", |s| s.aggregation.modulus_bits = Some(32)),
     ];
@@ -413,6 +414,29 @@ fn the_hash_binds_every_agreed_setting() {
             panic!("{name} and {other} have the same hash");
         }
     }
+}
+
+#[test]
+fn encryption_has_a_ring_of_128_bits_for_whatever_is_configured() {
+    let layout = |change: Change| {
+        let mut settings = Settings::default();
+        settings.aggregation.protect = Protection::ThresholdBfv;
+        change(&mut settings);
+        build(&settings).unwrap().layout().expect("a layout").clone()
+    };
+    let usual = layout(|_| {}).to_string();
+    assert!(usual.starts_with("Ring of degree 4096, log2 Q = "), "{usual}");
+    assert!(usual.contains("of 106 for 128 bits; 1 values a coefficient"), "{usual}");
+    for change in [
+        (|s| s.training.clients = 3) as Change,
+        |s| s.training.clients = RoundConfig::MAX_CLIENTS,
+        |s| s.model.shape = "64-200-10".parse().unwrap(),
+        |s| s.aggregation.modulus_bits = Some(32),
+        |s| s.aggregation.threshold = Some(80),
+    ] {
+        assert!(layout(change).to_string().contains("for 128 bits"));
+    }
+    assert!(build(&Settings::default()).unwrap().layout().is_none());
 }
 
 #[test]

@@ -339,9 +339,9 @@ fn a_restored_coordinator_goes_on_where_it_stood() {
     assert!(matches!(restored.coordinator.restore(model, Round(3), Rho::MAX), Err(Error::Privacy(_))));
 }
 
-/// The masks cancel: with every example in every batch and the same noise, masks change nothing in the models.
+/// With every example in every batch and the same noise, masks and encryption change nothing in the models.
 #[test]
-fn the_sum_under_masks_is_the_sum_in_the_clear() {
+fn the_sum_under_masks_or_encryption_is_the_sum_in_the_clear() {
     for mechanism in [Mechanism::DistributedGaussian, Mechanism::None] {
         let models = |protect| -> Vec<Hash> {
             let mut settings = settings(5);
@@ -353,6 +353,7 @@ fn the_sum_under_masks_is_the_sum_in_the_clear() {
         };
         let (masked, clear) = (models(Protection::Secagg), models(Protection::Plain));
         assert_eq!(masked, clear, "{mechanism:?}");
+        assert_eq!(models(Protection::ThresholdBfv), clear, "{mechanism:?}");
         assert_ne!(masked[0], masked[1], "{mechanism:?}");
     }
 }

@@ -52,7 +52,7 @@ fn admitted(effects: &[Effect]) -> (ClientId, Option<Hash>) {
 #[test]
 fn an_honest_round_completes_with_every_kind_of_proof_masked_or_not() {
     for proof in [TrainingProof::ZeroKnowledge, TrainingProof::Transparent, TrainingProof::None] {
-        for protect in [Protection::Secagg, Protection::Plain] {
+        for protect in [Protection::Secagg, Protection::ThresholdBfv, Protection::Plain] {
             let mut settings = settings(4);
             settings.training.proof = proof;
             settings.aggregation.protect = protect;
@@ -205,7 +205,7 @@ fn a_proof_changed_on_its_way_does_not_spoil_its_client_s_name() {
 
 #[test]
 fn a_first_message_has_a_proof_exactly_where_one_is_asked_for() {
-    for protect in [Protection::Secagg, Protection::Plain] {
+    for protect in [Protection::Secagg, Protection::ThresholdBfv, Protection::Plain] {
         let with = |mut settings: Settings| {
             settings.aggregation.protect = protect;
             let mut parties = Parties::new(&settings);

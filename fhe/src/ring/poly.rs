@@ -7,6 +7,7 @@ use super::basis::{Automorphism, Prime, RnsBasis};
 use super::kernels::{self, Engine};
 use super::limbs::for_each_limb;
 use super::modulus::Modulus;
+use crate::FheError;
 
 mod sealed {
     pub trait Sealed {}
@@ -51,6 +52,24 @@ impl<F: Form> Poly<F> {
         assert!(values.len().is_multiple_of(basis.degree()), "limbs are whole");
         assert!(values.len() <= basis.len() * basis.degree(), "a polynomial has at most the limbs of its basis");
         Self { basis: Arc::clone(basis), values, form: PhantomData }
+    }
+
+    /// From its limbs, one after another.
+    ///
+    /// # Errors
+    /// [`FheError::Residue`] for a residue that is not below its prime; [`FheError::SumLength`] unless there are whole
+    /// limbs, at most one for each prime.
+    pub fn from_residues(basis: &Arc<RnsBasis>, values: Vec<u64>) -> Result<Self, FheError> {
+        let (degree, most) = (basis.degree(), basis.degree() * basis.len());
+        if values.len() > most || !values.len().is_multiple_of(degree) {
+            return Err(FheError::SumLength { most, got: values.len() });
+        }
+        for (limb, q) in values.chunks(degree).zip(basis.moduli()) {
+            if let Some(&value) = limb.iter().find(|&&value| value >= q.value()) {
+                return Err(FheError::Residue { value, modulus: q.value() });
+            }
+        }
+        Ok(Self::from_values(basis, values))
     }
 
     /// The basis that its limbs are the first of.

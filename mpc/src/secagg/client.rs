@@ -9,11 +9,12 @@ use super::keys::{MaskKey, PairSecret, SelfMask};
 use super::members::Members;
 use super::messages::{Advertise, Claim, Quorum, Release, Roster, SEALED_LENGTH, SealedShare, SealedShares, view_hash};
 use super::params::Params;
+use super::seat::Seat;
 use super::{Phase, check_enough};
 use crate::MpcError;
 use crate::journal::{Journal, Step};
 use crate::mask::{Mask, Sign, mask_and_pack};
-use crate::session::{ChannelKey, ClientId, Envelope, Identity, Kind, Party, SealError};
+use crate::session::{ChannelKey, ClientId, Identity, Kind, Party, SealError};
 use crate::share::{Point, Shamir, Share};
 
 /// A client in one of the states of the protocol: each step takes it and returns the next with the message to send.
@@ -27,9 +28,7 @@ use crate::share::{Point, Shamir, Share};
 /// # Security
 /// Secrets are erased when they are no longer needed, as far as the compiler can be made to.
 pub struct Client<S> {
-    params: Arc<Params>,
-    identity: Arc<Identity>,
-    index: usize,
+    seat: Seat,
     state: S,
 }
 
@@ -80,32 +79,12 @@ struct HeldShares {
 impl<S> Client<S> {
     /// The client's id.
     pub fn id(&self) -> ClientId {
-        self.params.client_id(self.index)
+        self.seat.id()
     }
 
     /// The parameters of the round.
     pub fn params(&self) -> &Params {
-        &self.params
-    }
-
-    /// Takes the state out, for the next one to be put in.
-    fn split(self) -> (Client<()>, S) {
-        let client = Client { params: self.params, identity: self.identity, index: self.index, state: () };
-        (client, self.state)
-    }
-
-    fn seal(&self, kind: Kind, parts: &[&[u8]]) -> (Vec<u8>, [u8; 32]) {
-        Envelope::seal_parts(Party::Client(self.id()), kind, self.params.hash(), parts, &self.identity)
-    }
-
-    fn commit(&self, journal: &dyn Journal, step: Step, digest: [u8; 32]) -> Result<(), MpcError> {
-        journal.commit(self.id(), self.params.session(), self.params.round(), step, digest)
-    }
-}
-
-impl Client<()> {
-    fn with<T>(self, state: T) -> Client<T> {
-        Client { params: self.params, identity: self.identity, index: self.index, state }
+        &self.seat.params
     }
 }
 
@@ -121,23 +100,19 @@ impl Client<Advertised> {
         identity: Arc<Identity>,
         rng: &mut R,
     ) -> Result<(Self, Vec<u8>), MpcError> {
-        let index = params.client_index(id).ok_or(MpcError::UnknownSender(Party::Client(id)))?;
-        if params.clients()[index].1 != identity.verifying_key() {
-            return Err(MpcError::NotMyIdentity(Party::Client(id)));
-        }
+        let seat = Seat::take(params, id, identity)?;
+        let params = &*seat.params;
         let channel = ChannelKey::generate(rng);
         let mask_key = MaskKey::generate(rng);
         let self_mask = SelfMask::generate(rng);
         let advertise = Advertise {
             channel: channel.public(),
-            mask: x25519_dalek::PublicKey::from(&mask_key.exchange_key(&params)).to_bytes(),
-            commitment: self_mask.commitment(&params, id),
+            mask: x25519_dalek::PublicKey::from(&mask_key.exchange_key(params)).to_bytes(),
+            commitment: self_mask.commitment(params, id),
         };
-        let mut client =
-            Self { params, identity, index, state: Advertised { channel, mask_key, self_mask, message: Vec::new() } };
-        let (message, _) = client.seal(Kind::Advertise, &[&advertise.encode()]);
-        client.state.message.clone_from(&message);
-        Ok((client, message))
+        let (message, _) = seat.seal(Kind::Advertise, &[&advertise.encode()]);
+        let state = Advertised { channel, mask_key, self_mask, message: message.clone() };
+        Ok((Self { seat, state }, message))
     }
 
     /// Step 2: checks the roster, agrees with every peer on a mask, and seals to each its shares of both secrets.
@@ -155,10 +130,10 @@ impl Client<Advertised> {
         roster: &[u8],
         rng: &mut R,
     ) -> Result<(Client<Shared>, Vec<u8>), MpcError> {
-        let params = &*self.params;
+        let params = &*self.seat.params;
         let id = self.id();
         let body = params.open_from_server(roster, Kind::Roster)?;
-        let roster = Roster::decode(params, body, (id, &self.state.message))?;
+        let roster: Roster = Roster::decode(params, body, (id, &self.state.message))?;
         let members = Members::of(&roster.keys);
         check_enough(Phase::Advertising, members.count(), params.min_survivors())?;
 
@@ -172,7 +147,7 @@ impl Client<Advertised> {
         let mut sealed = Vec::with_capacity(points.len() - 1);
         let mut own_share = None;
         for ((index, mask_key), self_mask) in members.indices().zip(&mask_key_shares).zip(self_mask_shares) {
-            if index == self.index {
+            if index == self.seat.index {
                 own_share = Some(self_mask);
                 continue;
             }
@@ -183,19 +158,16 @@ impl Client<Advertised> {
 
             let associated = SealedShare::associated(params, id, peer, &roster.hash);
             let plaintext = Zeroizing::new(SealedShare::plaintext(mask_key.value(), self_mask.value()));
-            let ciphertext: [u8; SEALED_LENGTH] = ChannelKey::seal(&keys.channel, &associated, &*plaintext, rng)
-                .map_err(|_| MpcError::LowOrderKey(peer))?
-                .try_into()
-                .expect("a sealed message has the length of its plaintext and the overhead");
-            sealed.push((peer, SealedShare::sign(&associated, ciphertext, &self.identity)));
+            let ciphertext = ChannelKey::seal(&keys.channel, &associated, &*plaintext, rng)
+                .map_err(|_| MpcError::LowOrderKey(peer))?;
+            sealed.push((peer, SealedShare::sign(&associated, ciphertext, &self.seat.identity)));
         }
         let own_share = own_share.expect("the roster holds the own message");
         let body = SealedShares::encode(&roster.hash, sealed.iter().map(|(peer, share)| (*peer, share)));
-        let (message, _) = self.seal(Kind::Shares, &[&body]);
-        let (client, state) = self.split();
-        let Advertised { channel, self_mask, .. } = state;
-        let roster = roster.hash;
-        Ok((client.with(Shared { channel, self_mask, own_share, roster, pairs }), message))
+        let (message, _) = self.seat.seal(Kind::Shares, &[&body]);
+        let Self { seat, state: Advertised { channel, self_mask, .. } } = self;
+        let state = Shared { channel, self_mask, own_share, roster: roster.hash, pairs };
+        Ok((Client { seat, state }, message))
     }
 }
 
@@ -218,13 +190,13 @@ impl Client<Shared> {
         input: &[i64],
         journal: &dyn Journal,
     ) -> Result<(Client<Masked>, Vec<u8>), MpcError> {
-        let params = &*self.params;
+        let params = &*self.seat.params;
         let id = self.id();
         if input.len() != params.length() {
             return Err(MpcError::Length { what: "input", expected: params.length(), got: input.len() });
         }
         let body = params.open_from_server(inbox, Kind::Inbox)?;
-        let inbox = SealedShares::decode(params, body)?;
+        let inbox = SealedShares::decode(params, SEALED_LENGTH, body)?;
         if inbox.roster != self.state.roster {
             return Err(MpcError::InconsistentView(Party::Server));
         }
@@ -233,7 +205,7 @@ impl Client<Shared> {
         let mut shares: Vec<Option<HeldShares>> =
             std::iter::repeat_with(|| None).take(params.clients().len()).collect();
         let mut masks = Vec::with_capacity(inbox.entries.len() + 1);
-        sharers.insert(self.index);
+        sharers.insert(self.seat.index);
         masks.push(Mask { seed: self.state.self_mask.seed(params, id), sign: Sign::Plus });
         for (peer, sealed) in &inbox.entries {
             let index = params.client_index(*peer).expect("decoding checked the ids");
@@ -241,32 +213,32 @@ impl Client<Shared> {
             let pair = self.state.pairs[index].as_ref().ok_or(MpcError::UnknownSender(Party::Client(*peer)))?;
             shares[index] = Some(self.open_share(index, sealed)?);
             sharers.insert(index);
-            masks.push(Mask { seed: pair.seed(params, id, *peer), sign: pair_sign(self.index, index) });
+            masks.push(Mask { seed: pair.seed(params, id, *peer), sign: pair_sign(self.seat.index, index) });
         }
         check_enough(Phase::Sharing, sharers.count(), params.min_survivors())?;
 
         let view = view_hash(params, &self.state.roster, &sharers);
         let packed = mask_and_pack(params.modulus_bits(), input, &masks)?;
-        let (message, digest) = self.seal(Kind::Masked, &[&view, &packed]);
-        self.commit(journal, Step::Masked, digest)?;
+        let (message, digest) = self.seat.seal(Kind::Masked, &[&view, &packed]);
+        self.seat.commit(journal, Step::Masked, digest)?;
 
-        let (client, state) = self.split();
-        shares[client.index] = Some(HeldShares { mask_key: None, self_mask: state.own_share });
-        let held = Held { sharers, shares };
-        Ok((client.with(Masked { held, view }), message))
+        let Self { seat, state } = self;
+        shares[seat.index] = Some(HeldShares { mask_key: None, self_mask: state.own_share });
+        let state = Masked { held: Held { sharers, shares }, view };
+        Ok((Client { seat, state }, message))
     }
 
     fn open_share(&self, dealer: usize, sealed: &SealedShare) -> Result<HeldShares, MpcError> {
-        let from = self.params.client_id(dealer);
-        let associated = SealedShare::associated(&self.params, from, self.id(), &self.state.roster);
-        sealed.verify(&self.params, &associated, dealer)?;
+        let from = self.seat.params.client_id(dealer);
+        let associated = SealedShare::associated(&self.seat.params, from, self.id(), &self.state.roster);
+        sealed.verify(&self.seat.params, &associated, dealer)?;
         let plaintext = self
             .state
             .channel
             .open(&associated, &sealed.ciphertext)
             .map_err(|_: SealError| MpcError::BadShare(from))?;
         let (mask_key, self_mask) = SealedShare::parse(&plaintext).map_err(|_| MpcError::BadShare(from))?;
-        let own = Point::of_index(self.index);
+        let own = Point::of_index(self.seat.index);
         Ok(HeldShares { mask_key: Some(Share::new(own, mask_key)), self_mask: Share::new(own, self_mask) })
     }
 }
@@ -279,25 +251,14 @@ impl Client<Masked> {
     /// is not among the survivors; [`MpcError::NeverShared`]; [`MpcError::TooFewClients`];
     /// [`MpcError::AlreadyCommitted`] if it has signed another set; and what any malformed message gives.
     pub fn sign(self, claim: &[u8], journal: &dyn Journal) -> Result<(Client<Signed>, Vec<u8>), MpcError> {
-        let params = &*self.params;
-        let body = params.open_from_server(claim, Kind::Claim)?;
-        let claim = Claim::decode(params, body)?;
-        if claim.view != self.state.view {
-            return Err(MpcError::InconsistentView(Party::Server));
-        }
-        if !claim.survivors.contains(self.index) {
-            return Err(MpcError::LeftOut(self.id()));
-        }
-        if let Some(stranger) = claim.survivors.indices().find(|index| !self.state.held.sharers.contains(*index)) {
-            return Err(MpcError::NeverShared(params.client_id(stranger)));
-        }
-        check_enough(Phase::Masking, claim.survivors.count(), params.min_survivors())?;
-
+        let params = &*self.seat.params;
+        let claim = Claim::open(params, claim, &self.state.view, &self.state.held.sharers, self.seat.index)?;
         let hash = claim.hash(params);
-        let (message, digest) = self.seal(Kind::Consent, &[&hash]);
-        self.commit(journal, Step::Signed, digest)?;
-        let (client, state) = self.split();
-        Ok((client.with(Signed { held: state.held, survivors: claim.survivors, claim: hash }), message))
+        let (message, digest) = self.seat.seal(Kind::Consent, &[&hash]);
+        self.seat.commit(journal, Step::Signed, digest)?;
+        let Self { seat, state } = self;
+        let state = Signed { held: state.held, survivors: claim.survivors, claim: hash };
+        Ok((Client { seat, state }, message))
     }
 }
 
@@ -312,32 +273,12 @@ impl Client<Signed> {
     /// [`MpcError::BadSignature`]; [`MpcError::UnknownSender`] for a signature of a client that is not a survivor;
     /// [`MpcError::AlreadyCommitted`] if it has released other shares; and what any malformed message gives.
     pub fn release(self, quorum: &[u8], journal: &dyn Journal) -> Result<Vec<u8>, MpcError> {
-        let params = &*self.params;
-        let body = params.open_from_server(quorum, Kind::Quorum)?;
-        let quorum = Quorum::decode(params, body)?;
-        if quorum.claim != self.state.claim {
-            return Err(MpcError::ClaimMismatch);
-        }
-        if quorum.signatures.len() < params.quorum() {
-            return Err(MpcError::TooFewClients {
-                phase: Phase::Signing,
-                got: quorum.signatures.len(),
-                needed: params.quorum(),
-            });
-        }
-        if let Some((stranger, _)) = quorum
-            .signatures
-            .iter()
-            .find(|(id, _)| !params.client_index(*id).is_some_and(|index| self.state.survivors.contains(index)))
-        {
-            return Err(MpcError::UnknownSender(Party::Client(*stranger)));
-        }
-        quorum.verify(params)?;
-
+        let params = &*self.seat.params;
+        Quorum::open(params, quorum, &self.state.claim, &self.state.survivors)?;
         let releases: Vec<Release> = self.state.held.sharers.indices().map(|index| self.state.release(index)).collect();
         let body = Zeroizing::new(Release::encode_all(&self.state.claim, &releases));
-        let (message, digest) = self.seal(Kind::Release, &[&body]);
-        self.commit(journal, Step::Released, digest)?;
+        let (message, digest) = self.seat.seal(Kind::Release, &[&body]);
+        self.seat.commit(journal, Step::Released, digest)?;
         Ok(message)
     }
 }
@@ -363,7 +304,7 @@ impl<S> fmt::Debug for Client<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("id", &self.id())
-            .field("round", &self.params.round())
+            .field("round", &self.seat.params.round())
             .field("state", &format_args!("Secret(..)"))
             .finish_non_exhaustive()
     }

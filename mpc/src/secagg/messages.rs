@@ -1,9 +1,11 @@
-//! The bodies of the messages and what they hash to.
+//! The bodies of the messages and what they hash to; what depends on the scheme is a parameter.
 
 use curve25519_dalek::Scalar;
 
+use super::inbound::rejected;
 use super::members::Members;
 use super::params::Params;
+use super::{Phase, check_enough};
 use crate::MpcError;
 use crate::digest::digest;
 use crate::session::{ClientId, ENVELOPE_OVERHEAD, Envelope, Identity, Kind, Party, SEALED_OVERHEAD, SIGNATURE_LENGTH};
@@ -15,12 +17,25 @@ const SCALAR_LENGTH: usize = 32;
 pub(crate) const SEALED_LENGTH: usize = SEALED_OVERHEAD + 2 * SCALAR_LENGTH;
 
 /// Bytes of a sealed share in a list: the other client's id, the ciphertext, the dealer's signature over it.
-pub(crate) const SEALED_ENTRY: usize = 4 + SEALED_LENGTH + SIGNATURE_LENGTH;
+pub(crate) const fn sealed_entry(ciphertext: usize) -> usize {
+    4 + ciphertext + SIGNATURE_LENGTH
+}
 
 const ROSTER_DOMAIN: &str = "cipher-nexus/mpc/secagg/roster/v1";
 const VIEW_DOMAIN: &str = "cipher-nexus/mpc/secagg/view/v1";
 const CLAIM_DOMAIN: &str = "cipher-nexus/mpc/secagg/claim/v1";
 const SEALED_CONTEXT: &str = "sealed share";
+
+/// What a client advertises in step 1, in a scheme.
+pub(crate) trait Advertisement: Copy + PartialEq {
+    /// Bytes of the encoding.
+    const LENGTH: usize;
+
+    fn decode(body: &[u8]) -> Result<Self, MpcError>;
+
+    /// Its X25519 keys, none of which may occur twice in a roster.
+    fn keys(&self) -> impl Iterator<Item = [u8; 32]>;
+}
 
 /// Step 1, from a client: 96 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,17 +49,19 @@ pub(crate) struct Advertise {
 }
 
 impl Advertise {
-    pub(crate) const LENGTH: usize = 96;
-
-    pub(crate) fn encode(&self) -> [u8; Self::LENGTH] {
-        let mut bytes = [0; Self::LENGTH];
+    pub(crate) fn encode(&self) -> [u8; <Self as Advertisement>::LENGTH] {
+        let mut bytes = [0; <Self as Advertisement>::LENGTH];
         bytes[..32].copy_from_slice(&self.channel);
         bytes[32..64].copy_from_slice(&self.mask);
         bytes[64..].copy_from_slice(&self.commitment);
         bytes
     }
+}
 
-    pub(crate) fn decode(body: &[u8]) -> Result<Self, MpcError> {
+impl Advertisement for Advertise {
+    const LENGTH: usize = 96;
+
+    fn decode(body: &[u8]) -> Result<Self, MpcError> {
         let mut reader = Reader::new(body);
         let advertise = Self {
             channel: x25519_key(&mut reader, "channel key")?,
@@ -54,19 +71,21 @@ impl Advertise {
         reader.finish("bytes after the advertisement")?;
         Ok(advertise)
     }
+
+    fn keys(&self) -> impl Iterator<Item = [u8; 32]> {
+        [self.channel, self.mask].into_iter()
+    }
 }
 
 /// Step 1, from the server: the clients' signed advertisements, in ascending order of their ids.
-pub(crate) struct Roster {
+pub(crate) struct Roster<A = Advertise> {
     /// What every later message of a client binds.
     pub(crate) hash: [u8; 32],
     /// By client index.
-    pub(crate) keys: Vec<Option<Advertise>>,
+    pub(crate) keys: Vec<Option<A>>,
 }
 
 impl Roster {
-    const ENTRY: usize = ENVELOPE_OVERHEAD + Advertise::LENGTH;
-
     /// The message body for envelopes that were already verified.
     pub(crate) fn encode<'a>(messages: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
         let mut body = vec![0; 4];
@@ -82,6 +101,10 @@ impl Roster {
     pub(crate) fn hash(params: &Params, body: &[u8]) -> [u8; 32] {
         digest(ROSTER_DOMAIN, &[params.hash(), body])
     }
+}
+
+impl<A: Advertisement> Roster<A> {
+    const ENTRY: usize = ENVELOPE_OVERHEAD + A::LENGTH;
 
     /// Verifies every advertisement in the roster and that no X25519 key occurs twice.
     ///
@@ -101,8 +124,8 @@ impl Roster {
                 return Err(MpcError::UnknownSender(envelope.sender));
             };
             let index = ascending(params, &mut last, id)?;
-            let advertise = Advertise::decode(envelope.body)?;
-            seen.extend([(advertise.channel, id), (advertise.mask, id)]);
+            let advertise = A::decode(envelope.body)?;
+            seen.extend(advertise.keys().map(|key| (key, id)));
             own_is_there |= (id, message) == own;
             keys[index] = Some(advertise);
         }
@@ -113,7 +136,7 @@ impl Roster {
         if let Some(pair) = seen.windows(2).find(|pair| pair[0].0 == pair[1].0) {
             return Err(MpcError::DuplicateKey { first: pair[0].1, second: pair[1].1 });
         }
-        Ok(Self { hash: Self::hash(params, body), keys })
+        Ok(Self { hash: Roster::hash(params, body), keys })
     }
 }
 
@@ -121,12 +144,12 @@ impl Roster {
 /// a peer can pass it off as something else.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct SealedShare {
-    pub(crate) ciphertext: [u8; SEALED_LENGTH],
+    pub(crate) ciphertext: Vec<u8>,
     pub(crate) signature: [u8; SIGNATURE_LENGTH],
 }
 
 impl SealedShare {
-    pub(crate) fn sign(associated: &[u8], ciphertext: [u8; SEALED_LENGTH], dealer: &Identity) -> Self {
+    pub(crate) fn sign(associated: &[u8], ciphertext: Vec<u8>, dealer: &Identity) -> Self {
         let signature = dealer.sign(SEALED_CONTEXT, &[associated, &ciphertext].concat());
         Self { ciphertext, signature }
     }
@@ -171,7 +194,7 @@ impl SealedShare {
 }
 
 /// Step 2, both ways: sealed shares with the id of the other client (the recipient on the way up, the dealer on the
-/// way down), in ascending order.
+/// way down), in ascending order; every ciphertext is as long as the scheme makes them.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct SealedShares {
     pub(crate) roster: [u8; 32],
@@ -183,7 +206,7 @@ impl SealedShares {
         roster: &[u8; 32],
         entries: impl ExactSizeIterator<Item = (ClientId, &'a SealedShare)>,
     ) -> Vec<u8> {
-        let mut body = Vec::with_capacity(36 + entries.len() * SEALED_ENTRY);
+        let mut body = Vec::new();
         body.extend_from_slice(roster);
         body.extend_from_slice(&(entries.len() as u32).to_le_bytes());
         for (id, share) in entries {
@@ -194,22 +217,67 @@ impl SealedShares {
         body
     }
 
-    pub(crate) fn decode(params: &Params, body: &[u8]) -> Result<Self, MpcError> {
+    /// `length` is that of a ciphertext.
+    pub(crate) fn decode(params: &Params, length: usize, body: &[u8]) -> Result<Self, MpcError> {
         let mut reader = Reader::new(body);
         let roster = reader.array("roster hash")?;
-        let count = reader.count("sealed shares", SEALED_ENTRY)?;
+        let count = reader.count("sealed shares", sealed_entry(length))?;
         let mut last = None;
         let mut entries = Vec::with_capacity(count);
         for _ in 0..count {
             let id = ClientId(reader.number("client id")?);
             ascending(params, &mut last, id)?;
             let share = SealedShare {
-                ciphertext: reader.array("sealed share")?,
+                ciphertext: reader.take("sealed share", length)?.to_vec(),
                 signature: reader.array("signature of a sealed share")?,
             };
             entries.push((id, share));
         }
         Ok(Self { roster, entries })
+    }
+
+    /// Decodes the shares of one dealer and checks that they are for this roster, one for each peer in it.
+    pub(crate) fn from_dealer(
+        params: &Params,
+        length: usize,
+        body: &[u8],
+        dealer: ClientId,
+        roster: (&[u8; 32], &Members),
+    ) -> Result<Self, MpcError> {
+        let rejected = |reason| rejected(dealer, reason);
+        let shares = Self::decode(params, length, body).map_err(rejected)?;
+        if shares.roster != *roster.0 {
+            return Err(MpcError::InconsistentView(Party::Client(dealer)));
+        }
+        let peers = roster.1.ids(params).filter(|peer| *peer != dealer);
+        if !peers.eq(shares.entries.iter().map(|(peer, _)| *peer)) {
+            return Err(rejected(MpcError::Malformed { what: "one sealed share for each peer in the roster" }));
+        }
+        Ok(shares)
+    }
+
+    /// The body of what each dealer gets: the shares that the others sealed to it. `received` is by client index.
+    pub(crate) fn distribute<'a>(
+        params: &'a Params,
+        roster: &'a [u8; 32],
+        received: &'a [Option<Self>],
+    ) -> impl Iterator<Item = (ClientId, Vec<u8>)> + 'a {
+        let dealers =
+            || received.iter().enumerate().filter_map(|(at, shares)| Some((params.client_id(at), shares.as_ref()?)));
+        dealers().map(move |(to, _)| {
+            let others = dealers().filter(|(from, _)| *from != to);
+            let entries: Vec<_> = others.map(|(from, shares)| (from, shares.to(to))).collect();
+            (to, Self::encode(roster, entries.into_iter()))
+        })
+    }
+
+    /// The share for a peer that is known to be listed.
+    fn to(&self, peer: ClientId) -> &SealedShare {
+        let position = self
+            .entries
+            .binary_search_by_key(&peer, |(id, _)| *id)
+            .expect("the server checked that every peer in the roster has a share");
+        &self.entries[position].1
     }
 }
 
@@ -253,6 +321,32 @@ impl Claim {
         Ok(Self { view, survivors })
     }
 
+    /// Reads the server's message and checks that the client at `own` may sign it, given what it has seen itself.
+    ///
+    /// # Errors
+    /// [`MpcError::InconsistentView`], [`MpcError::LeftOut`], [`MpcError::NeverShared`], [`MpcError::TooFewClients`];
+    /// and what any malformed message gives.
+    pub(crate) fn open(
+        params: &Params,
+        message: &[u8],
+        view: &[u8; 32],
+        sharers: &Members,
+        own: usize,
+    ) -> Result<Self, MpcError> {
+        let claim = Self::decode(params, params.open_from_server(message, Kind::Claim)?)?;
+        if claim.view != *view {
+            return Err(MpcError::InconsistentView(Party::Server));
+        }
+        if !claim.survivors.contains(own) {
+            return Err(MpcError::LeftOut(params.client_id(own)));
+        }
+        if let Some(stranger) = claim.survivors.indices().find(|index| !sharers.contains(*index)) {
+            return Err(MpcError::NeverShared(params.client_id(stranger)));
+        }
+        check_enough(Phase::Masking, claim.survivors.count(), params.min_survivors())?;
+        Ok(claim)
+    }
+
     /// What clients sign in step 4.
     pub(crate) fn hash(&self, params: &Params) -> [u8; 32] {
         digest(CLAIM_DOMAIN, &[params.hash(), &self.view, &self.survivors.encode()])
@@ -291,7 +385,32 @@ impl Quorum {
         Ok(Self { claim, signatures })
     }
 
-    pub(crate) fn verify(&self, params: &Params) -> Result<(), MpcError> {
+    /// Reads the server's message and checks that enough of the survivors signed the claim.
+    ///
+    /// # Errors
+    /// [`MpcError::ClaimMismatch`], [`MpcError::TooFewClients`], [`MpcError::BadSignature`],
+    /// [`MpcError::UnknownSender`] for a signature of a client that is not a survivor; and what any malformed message
+    /// gives.
+    pub(crate) fn open(
+        params: &Params,
+        message: &[u8],
+        claim: &[u8; 32],
+        survivors: &Members,
+    ) -> Result<Self, MpcError> {
+        let quorum = Self::decode(params, params.open_from_server(message, Kind::Quorum)?)?;
+        if quorum.claim != *claim {
+            return Err(MpcError::ClaimMismatch);
+        }
+        check_enough(Phase::Signing, quorum.signatures.len(), params.quorum())?;
+        let is_survivor = |id| params.client_index(id).is_some_and(|index| survivors.contains(index));
+        if let Some((stranger, _)) = quorum.signatures.iter().find(|(id, _)| !is_survivor(*id)) {
+            return Err(MpcError::UnknownSender(Party::Client(*stranger)));
+        }
+        quorum.verify(params)?;
+        Ok(quorum)
+    }
+
+    fn verify(&self, params: &Params) -> Result<(), MpcError> {
         self.signatures.iter().try_for_each(|(id, signature)| {
             params.verify(&Envelope::rebuild(
                 Party::Client(*id),
@@ -357,7 +476,7 @@ fn ascending(params: &Params, last: &mut Option<ClientId>, id: ClientId) -> Resu
 
 /// A u-coordinate below p = 2²⁵⁵ − 19. RFC 7748 reads other bytes too, but then one key would have several encodings,
 /// and comparing bytes would not find it twice.
-fn x25519_key(reader: &mut Reader<'_>, what: &'static str) -> Result<[u8; 32], MpcError> {
+pub(crate) fn x25519_key(reader: &mut Reader<'_>, what: &'static str) -> Result<[u8; 32], MpcError> {
     let key: [u8; 32] = reader.array(what)?;
     let above_p = key[31] == 0x7f && key[1..31].iter().all(|byte| *byte == 0xff) && key[0] >= 0xed;
     if key[31] & 0x80 != 0 || above_p {

@@ -36,11 +36,13 @@
 //! lies about it. Security is computational and classical: nothing here withstands a quantum adversary.
 
 mod client;
-mod keys;
-mod members;
-mod messages;
+pub(crate) mod inbound;
+pub(crate) mod keys;
+pub(crate) mod members;
+pub(crate) mod messages;
 mod opening;
 mod params;
+pub(crate) mod seat;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -70,7 +72,7 @@ pub enum Phase {
     Releasing,
 }
 
-fn check_enough(phase: Phase, got: usize, needed: usize) -> Result<(), MpcError> {
+pub(crate) fn check_enough(phase: Phase, got: usize, needed: usize) -> Result<(), MpcError> {
     if got < needed {
         return Err(MpcError::TooFewClients { phase, got, needed });
     }

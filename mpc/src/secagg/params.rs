@@ -3,7 +3,7 @@ use crate::digest::digest;
 use crate::mask::ModulusBits;
 use crate::session::{ClientId, ENVELOPE_OVERHEAD, Envelope, Kind, Party, PublicIdentity, Round, SessionId};
 
-use super::messages::{Advertise, SEALED_ENTRY};
+use super::messages::{Advertise, Advertisement, SEALED_LENGTH, sealed_entry};
 
 /// The largest cohort: on the full graph the server passes on n² sealed shares, here 47 MB.
 pub const MAX_CLIENTS: usize = 512;
@@ -65,7 +65,7 @@ impl ParamsBuilder {
         let bits = ModulusBits::new(self.modulus_bits)?;
         check("length", self.length, 1, MAX_LENGTH)?;
         let quorum = Params::least_threshold(clients);
-        check("max_corrupt", self.max_corrupt, 0, (2 * quorum - clients - 1).min(clients - 2))?;
+        check("max_corrupt", self.max_corrupt, 0, Params::most_corrupt(clients))?;
         check("threshold", self.threshold, quorum, clients)?;
         check("min_survivors", self.min_survivors, self.threshold.max(self.max_corrupt + 2), clients)?;
         if let Some(pair) = self.clients.windows(2).find(|pair| pair[0].0 >= pair[1].0) {
@@ -90,6 +90,12 @@ impl Params {
     /// ⌊2n/3⌋ + 1: the least threshold for `clients` clients, and the number of signatures that a survivor set needs.
     pub fn least_threshold(clients: usize) -> usize {
         2 * clients / 3 + 1
+    }
+
+    /// The most corrupt clients that parameters may allow for among `clients`, three or more: two survivor sets would
+    /// need an honest client to sign both, and two honest ones are left in a sum.
+    pub(crate) fn most_corrupt(clients: usize) -> usize {
+        (2 * Self::least_threshold(clients) - clients - 1).min(clients - 2)
     }
 
     /// H(P): SHA-256 over all parameters in a canonical encoding.
@@ -160,8 +166,8 @@ impl Params {
     /// The length in bytes that no honest message of the round exceeds, for transports to refuse longer ones.
     pub fn message_limit(&self) -> usize {
         let clients = self.fields.clients.len();
-        let roster = 4 + clients * (ENVELOPE_OVERHEAD + Advertise::LENGTH);
-        let sealed = 36 + clients * SEALED_ENTRY;
+        let roster = 4 + clients * (ENVELOPE_OVERHEAD + <Advertise as Advertisement>::LENGTH);
+        let sealed = 36 + clients * sealed_entry(SEALED_LENGTH);
         let masked = 32 + self.bits.packed_length(self.fields.length);
         ENVELOPE_OVERHEAD + roster.max(sealed).max(masked)
     }
@@ -169,6 +175,14 @@ impl Params {
     /// The parameters as a builder, to make those of another round from.
     pub fn to_builder(&self) -> ParamsBuilder {
         self.fields.clone()
+    }
+
+    /// The same parameters for another protocol: their hash is over that and over what else it has.
+    #[cfg(feature = "threshold-bfv")]
+    pub(crate) fn bound_to(mut self, domain: &str, parts: &[&[u8]]) -> Self {
+        let all: Vec<&[u8]> = std::iter::once(&self.hash[..]).chain(parts.iter().copied()).collect();
+        self.hash = digest(domain, &all);
+        self
     }
 
     pub(crate) fn client_index(&self, id: ClientId) -> Option<usize> {

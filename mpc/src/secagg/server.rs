@@ -2,9 +2,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use super::inbound::{Slot, accept, missing, partition, rejected};
 use super::keys::is_low_order;
 use super::members::Members;
-use super::messages::{Advertise, Claim, MaskedVector, Quorum, Release, Roster, SealedShare, SealedShares, view_hash};
+use super::messages::{
+    Advertise, Advertisement, Claim, MaskedVector, Quorum, Release, Roster, SEALED_LENGTH, SealedShares, view_hash,
+};
 use super::opening::{Opening, Released};
 use super::params::Params;
 use super::{Inboxes, Phase, check_enough};
@@ -101,45 +104,11 @@ impl<S> Server<S> {
         due: Kind,
         open_to: impl Fn(usize) -> Slot,
     ) -> Result<(usize, ClientId, &'a [u8]), MpcError> {
-        let envelope = Envelope::decode(message)?;
-        let Party::Client(id) = envelope.sender else {
-            return Err(MpcError::UnknownSender(envelope.sender));
-        };
-        if envelope.kind < due && envelope.kind.is_from_client() {
-            return Err(MpcError::Late { client: id, got: envelope.kind });
-        }
-        if envelope.kind != due {
-            return Err(MpcError::UnexpectedKind { sender: envelope.sender, expected: due, got: envelope.kind });
-        }
-        self.params.verify(&envelope)?;
-        let index = self.params.client_index(id).expect("verified messages are of registered clients");
-        match open_to(index) {
-            Slot::Open => Ok((index, id, envelope.body)),
-            Slot::Taken => Err(MpcError::DuplicateMessage { client: id, kind: due }),
-            Slot::Closed => Err(MpcError::UnknownSender(envelope.sender)),
-        }
+        accept(&self.params, message, due, open_to)
     }
 
     fn ids(&self, indices: impl Iterator<Item = usize>) -> Vec<ClientId> {
         indices.map(|index| self.params.client_id(index)).collect()
-    }
-}
-
-/// Whether a client may send a message in this phase.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Slot {
-    Open,
-    Taken,
-    Closed,
-}
-
-impl Slot {
-    fn of(may_send: bool, has_sent: bool) -> Self {
-        match (may_send, has_sent) {
-            (false, _) => Self::Closed,
-            (true, true) => Self::Taken,
-            (true, false) => Self::Open,
-        }
     }
 }
 
@@ -224,16 +193,9 @@ impl Server<Sharing> {
         let (index, id, body) = self.accept(message, Kind::Shares, |index| {
             Slot::of(self.state.keys[index].is_some(), self.state.received[index].is_some())
         })?;
-        let shares = SealedShares::decode(&self.params, body).map_err(|reason| rejected(id, reason))?;
-        if shares.roster != self.state.roster {
-            return Err(MpcError::InconsistentView(Party::Client(id)));
-        }
-        let peers = Members::of(&self.state.keys);
-        let peers = peers.ids(&self.params).filter(|peer| *peer != id);
-        if !peers.eq(shares.entries.iter().map(|(peer, _)| *peer)) {
-            let what = "one sealed share for each peer in the roster";
-            return Err(rejected(id, MpcError::Malformed { what }));
-        }
+        let members = Members::of(&self.state.keys);
+        let roster = (&self.state.roster, &members);
+        let shares = SealedShares::from_dealer(&self.params, SEALED_LENGTH, body, id, roster)?;
         self.state.received[index] = Some(shares);
         Ok(id)
     }
@@ -246,21 +208,8 @@ impl Server<Sharing> {
         let received = std::mem::take(&mut self.state.received);
         let sharers = Members::of(&received);
         check_enough(Phase::Sharing, sharers.count(), self.params.min_survivors())?;
-        let inboxes = sharers
-            .ids(&self.params)
-            .map(|to| {
-                let entries: Vec<(ClientId, &SealedShare)> = sharers
-                    .indices()
-                    .map(|dealer| (self.params.client_id(dealer), &received[dealer]))
-                    .filter(|(from, _)| *from != to)
-                    .map(|(from, shares)| {
-                        let shares = shares.as_ref().expect("a sharer's shares are kept");
-                        (from, shares.to(to))
-                    })
-                    .collect();
-                let body = SealedShares::encode(&self.state.roster, entries.into_iter());
-                (to, self.seal(Kind::Inbox, &body))
-            })
+        let inboxes = SealedShares::distribute(&self.params, &self.state.roster, &received)
+            .map(|(to, body)| (to, self.seal(Kind::Inbox, &body)))
             .collect();
         let view = view_hash(&self.params, &self.state.roster, &sharers);
         let state = Masking {
@@ -271,17 +220,6 @@ impl Server<Sharing> {
             sums: vec![0; self.params.length()],
         };
         Ok((self.next("view", &view, state), inboxes))
-    }
-}
-
-impl SealedShares {
-    /// The share for a peer that is known to be listed.
-    fn to(&self, peer: ClientId) -> &SealedShare {
-        let position = self
-            .entries
-            .binary_search_by_key(&peer, |(id, _)| *id)
-            .expect("the server checked that every peer in the roster has a share");
-        &self.entries[position].1
     }
 }
 
@@ -434,13 +372,11 @@ impl Server<Releasing> {
         let bits = params.modulus_bits();
         let mut packed = vec![0; bits.packed_length(sums.len())];
         bits.pack(&sums, &mut packed);
-        let (contributors, dropped) =
-            (0..params.clients().len()).partition::<Vec<usize>, _>(|index| survivors.contains(*index));
-        let ids = |indices: Vec<usize>| indices.into_iter().map(|index| params.client_id(index)).collect();
+        let (contributors, dropped) = partition(&params, &survivors);
         Ok(Sum {
             values: sums.iter().map(|word| bits.centred(*word)).collect(),
-            contributors: ids(contributors),
-            dropped: ids(dropped),
+            contributors,
+            dropped,
             transcript: chain(&transcript, "sum", &packed),
         })
     }
@@ -448,14 +384,6 @@ impl Server<Releasing> {
 
 fn chain(last: &[u8; 32], label: &str, event: &[u8]) -> [u8; 32] {
     digest(TRANSCRIPT_DOMAIN, &[last, label.as_bytes(), event])
-}
-
-fn missing<T>(received: &[Option<T>]) -> impl Iterator<Item = usize> + '_ {
-    (0..received.len()).filter(|index| received[*index].is_none())
-}
-
-fn rejected(client: ClientId, reason: MpcError) -> MpcError {
-    MpcError::Rejected { sender: Party::Client(client), reason: Box::new(reason) }
 }
 
 impl<S> fmt::Debug for Server<S> {

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use nexus_federated::attack::Attack;
-use nexus_federated::config::TrainingProof;
+use nexus_federated::config::{Protection, TrainingProof};
 
 /// Train a model across many clients on real digits: the server sees only sums, and the published models
 /// carry a stated (ε, δ).
@@ -55,6 +55,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "KIND", conflicts_with = "resume")]
     pub(crate) proof: Option<ProofName>,
 
+    /// How updates are summed [default: secagg]
+    #[arg(long, value_name = "KIND", conflicts_with = "resume")]
+    pub(crate) aggregate: Option<AggregateName>,
+
     /// Play a cheat and see who catches it
     #[arg(long, value_name = "NAME", conflicts_with = "resume")]
     pub(crate) attack: Option<AttackName>,
@@ -100,6 +104,27 @@ pub(crate) enum ProofName {
     Transparent,
     /// None
     None,
+}
+
+/// The ways of summing.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum AggregateName {
+    /// Pairwise masks: the coordinator sees a sum alone
+    Secagg,
+    /// Homomorphic encryption, opened by a threshold of the clients
+    ThresholdBfv,
+    /// None: the coordinator sees every update
+    Plain,
+}
+
+impl From<AggregateName> for Protection {
+    fn from(name: AggregateName) -> Self {
+        match name {
+            AggregateName::Secagg => Self::Secagg,
+            AggregateName::ThresholdBfv => Self::ThresholdBfv,
+            AggregateName::Plain => Self::Plain,
+        }
+    }
 }
 
 impl From<ProofName> for TrainingProof {

@@ -110,6 +110,9 @@ fn settings(arguments: &Arguments) -> Result<Settings, Failure> {
     if let Some(proof) = arguments.proof {
         settings.training.proof = proof.into();
     }
+    if let Some(aggregate) = arguments.aggregate {
+        settings.aggregation.protect = aggregate.into();
+    }
     Ok(settings)
 }
 

@@ -13,6 +13,9 @@ pub(crate) fn summary(summary: &Summary, folder: &Path, page: &Path) -> String {
     line(rounds(summary).to_string());
     line(phases(summary).to_string());
     line(proofs(summary));
+    if let Some(encryption) = &summary.encryption {
+        line(format!("Encryption: {encryption}."));
+    }
     if summary.incidents().next().is_some() {
         line(incidents(summary).to_string());
     }

@@ -2,7 +2,7 @@
 
 use curve25519_dalek::Scalar;
 
-use super::super::messages::{Advertise, Release, SealedShare, SealedShares};
+use super::super::messages::{Advertise, Advertisement, Release, SEALED_LENGTH, SealedShare, SealedShares};
 use super::*;
 use crate::session::ChannelKey;
 
@@ -17,13 +17,14 @@ fn rejected(index: usize, reason: MpcError) -> MpcError {
 /// The shares of one client sealed again with other plaintexts.
 fn resealed(cohort: &Cohort, dealer: usize, sent: &[Vec<u8>], shares: &[u8], plaintext: &[u8; 64]) -> Vec<u8> {
     let mut rng = ChaCha20Rng::from_seed([8; 32]);
-    let mut shares = SealedShares::decode(&cohort.params, Envelope::decode(shares).unwrap().body).unwrap();
+    let mut shares =
+        SealedShares::decode(&cohort.params, SEALED_LENGTH, Envelope::decode(shares).unwrap().body).unwrap();
     for (to, share) in &mut shares.entries {
         let recipient = cohort.params.client_index(*to).unwrap();
         let keys = Advertise::decode(Envelope::decode(&sent[recipient]).unwrap().body).unwrap();
         let associated = SealedShare::associated(&cohort.params, Cohort::id(dealer), *to, &shares.roster);
         let sealed = ChannelKey::seal(&keys.channel, &associated, plaintext, &mut rng).unwrap();
-        *share = SealedShare::sign(&associated, sealed.try_into().unwrap(), &cohort.clients[dealer]);
+        *share = SealedShare::sign(&associated, sealed, &cohort.clients[dealer]);
     }
     let entries = shares.entries.iter().map(|(id, share)| (*id, share));
     cohort.by_client(dealer, Kind::Shares, &SealedShares::encode(&shares.roster, entries))
@@ -276,7 +277,7 @@ fn shares_for_another_roster_or_not_for_everyone_are_refused() {
     let mut cohort = Cohort::new(4);
     let After { clients, mut server, answer: roster, .. } = cohort.advertised();
     let (_, message) = clients.into_iter().next().unwrap().share(&roster, &mut cohort.rng).unwrap();
-    let honest = SealedShares::decode(&cohort.params, Envelope::decode(&message).unwrap().body).unwrap();
+    let honest = SealedShares::decode(&cohort.params, SEALED_LENGTH, Envelope::decode(&message).unwrap().body).unwrap();
     let send = |roster: &[u8; 32], entries: &[(ClientId, SealedShare)]| {
         let entries = entries.iter().map(|(id, share)| (*id, share));
         cohort.by_client(0, Kind::Shares, &SealedShares::encode(roster, entries))

@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::super::messages::{Advertise, Claim, MaskedVector, Quorum, Release, Roster, SealedShares};
+use super::super::messages::{
+    Advertise, Advertisement, Claim, MaskedVector, Quorum, Release, Roster, SEALED_LENGTH, SealedShares,
+};
 use super::*;
 
 const CLIENTS: usize = 3;
@@ -152,7 +154,7 @@ fn check_canonical(params: &Params, body: &[u8]) {
     if let Ok(read) = Advertise::decode(body) {
         assert_eq!(read.encode(), body);
     }
-    if let Ok(read) = SealedShares::decode(params, body) {
+    if let Ok(read) = SealedShares::decode(params, SEALED_LENGTH, body) {
         let entries = read.entries.iter().map(|(id, share)| (*id, share));
         assert_eq!(SealedShares::encode(&read.roster, entries), body);
     }
@@ -176,7 +178,7 @@ fn check_canonical(params: &Params, body: &[u8]) {
         assert!(read.body.len() < body.len());
     }
     // Its entries are envelopes, which are signed over the whole of their bytes.
-    let _ = Roster::decode(params, body, (Cohort::id(0), &[]));
+    let _ = Roster::<Advertise>::decode(params, body, (Cohort::id(0), &[]));
 }
 
 proptest! {

@@ -1,7 +1,9 @@
 //! What a malicious server may try, and the error that stops it.
 
 use super::super::members::Members;
-use super::super::messages::{Advertise, Claim, Quorum, Release, Roster, SealedShare, SealedShares, view_hash};
+use super::super::messages::{
+    Advertise, Advertisement, Claim, Quorum, Release, Roster, SEALED_LENGTH, SealedShare, SealedShares, view_hash,
+};
 use super::*;
 use crate::journal::{Journal, Step};
 use crate::session::ChannelKey;
@@ -182,7 +184,8 @@ fn a_message_of_a_client_in_the_servers_place_is_refused() {
 
 /// Splits an inbox into its parts, lets the test change them, and signs it again.
 fn inbox_with(cohort: &Cohort, inbox: &[u8], change: impl FnOnce(&mut SealedShares)) -> Vec<u8> {
-    let mut shares = SealedShares::decode(&cohort.params, Envelope::decode(inbox).unwrap().body).unwrap();
+    let mut shares =
+        SealedShares::decode(&cohort.params, SEALED_LENGTH, Envelope::decode(inbox).unwrap().body).unwrap();
     change(&mut shares);
     let entries = shares.entries.iter().map(|(id, share)| (*id, share));
     cohort.by_server(Kind::Inbox, &SealedShares::encode(&shares.roster, entries))
@@ -208,7 +211,7 @@ fn a_ciphertext_copied_by_an_accomplice_under_its_own_signature_is_refused() {
     let (params, accomplice) = (cohort.params.clone(), cohort.clients[2].clone());
     let inbox = inbox_with(&cohort, &answer[0].1, |shares| {
         let associated = SealedShare::associated(&params, Cohort::id(2), Cohort::id(0), &shares.roster);
-        let copied = shares.entries[0].1.ciphertext;
+        let copied = shares.entries[0].1.ciphertext.clone();
         shares.entries[1].1 = SealedShare::sign(&associated, copied, &accomplice);
     });
     let refused = mask(&cohort, clients.remove(0), &inbox).unwrap_err();
@@ -221,7 +224,8 @@ fn shares_meant_for_another_client_are_refused() {
     let After { mut clients, answer, .. } = cohort.shared();
     // The inbox of client 1 holds an entry of client 0, which does not write to itself.
     assert_eq!(mask(&cohort, clients.remove(0), &answer[1].1).unwrap_err(), MpcError::UnknownSender(client(0)));
-    let other = SealedShares::decode(&cohort.params, Envelope::decode(&answer[3].1).unwrap().body).unwrap();
+    let other =
+        SealedShares::decode(&cohort.params, SEALED_LENGTH, Envelope::decode(&answer[3].1).unwrap().body).unwrap();
     let inbox = inbox_with(&cohort, &answer[1].1, |shares| shares.entries[0] = other.entries[0].clone());
     assert_eq!(mask(&cohort, clients.remove(0), &inbox).unwrap_err(), MpcError::BadSignature(client(0)));
 }
@@ -442,7 +446,7 @@ fn a_share_made_up_by_the_server_is_refused() {
     let inbox = inbox_with(&cohort, &answer[0].1, |shares| {
         let associated = SealedShare::associated(&params, Cohort::id(1), Cohort::id(0), &shares.roster);
         let sealed = ChannelKey::seal(&keys.channel, &associated, &[0; 64], &mut rng).unwrap();
-        shares.entries[0].1 = SealedShare::sign(&associated, sealed.try_into().unwrap(), &server);
+        shares.entries[0].1 = SealedShare::sign(&associated, sealed, &server);
     });
     assert_eq!(mask(&cohort, clients.remove(0), &inbox).unwrap_err(), MpcError::BadSignature(client(1)));
 }
