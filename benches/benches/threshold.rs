@@ -13,6 +13,9 @@ use nexus_fhe::threshold::{
     Seed, Session, SessionId, ShareLedger,
 };
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const PARTIES: u32 = 3;
 
 struct Setting {

@@ -42,4 +42,4 @@ pub use encoder::{Encoder, Plaintext};
 pub use matrix::Matrix;
 pub use parameters::{CkksParameters, Scale};
 pub use polynomial::Polynomial;
-pub use release::{Flooded, Flooding, Precision, Released, Rounding};
+pub use release::{ByParties, Flooded, Flooding, Precision, Released, Rounding};

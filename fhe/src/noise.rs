@@ -14,10 +14,6 @@ const TAIL: f64 = 10.3;
 /// bound with `λ = 0.98`.
 const PRODUCT_TAIL: f64 = 55.0;
 
-/// Likewise `|a(ζ)b(ζ)c(ζ)| ≤ 232·σ_a σ_b σ_c N^{3/2}` for three: from `3|xyz|^{2/3} ≤ |x|² + |y|² + |z|²` and the same bound
-/// with `λ = 0.97`.
-const TRIPLE_TAIL: f64 = 232.0;
-
 /// A sub-Gaussian coefficient of deviation σ is at most `14.2·σ`, all of N at most 2^16 together but with probability
 /// 2^-128: from `P(|x| > cσ) ≤ 2·exp(−c²/2)` and the union over coefficients.
 const COEFFICIENT_TAIL: f64 = 14.2;
@@ -153,11 +149,6 @@ impl NoiseModel {
         NoiseBound::new(PRODUCT_TAIL * deviation * other * self.degree)
     }
 
-    /// A product of three such, independent of each other.
-    pub fn triple(&self, first: f64, second: f64, third: f64) -> NoiseBound {
-        NoiseBound::new(TRIPLE_TAIL * first * second * third * self.degree.powf(1.5))
-    }
-
     /// The largest coefficient of such a polynomial.
     pub fn largest(&self, deviation: f64) -> CoefficientBound {
         CoefficientBound::new(COEFFICIENT_TAIL * deviation)
@@ -218,10 +209,8 @@ mod tests {
         let target = -(128.0 + 15.0) * std::f64::consts::LN_2;
         let single = -0.99 * TAIL * TAIL - (1.0_f64 - 0.99).ln();
         let product = -2.0 * 0.98 * PRODUCT_TAIL - 2.0 * (1.0_f64 - 0.98).ln();
-        let triple = -3.0 * 0.97 * TRIPLE_TAIL.powf(2.0 / 3.0) - 3.0 * (1.0_f64 - 0.97).ln();
         assert!(single <= target, "{single} against {target}");
         assert!(product <= target, "{product} against {target}");
-        assert!(triple <= target, "{triple} against {target}");
         let coefficient = (1.0 + 16.0) * std::f64::consts::LN_2 - COEFFICIENT_TAIL * COEFFICIENT_TAIL / 2.0;
         assert!(coefficient <= -128.0 * std::f64::consts::LN_2, "{coefficient}");
         assert!(EUCLIDEAN_TAIL * EUCLIDEAN_TAIL / 2.0 >= 128.0 * std::f64::consts::LN_2);

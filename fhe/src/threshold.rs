@@ -6,7 +6,9 @@
 //! of its Shamir share of `s`, times its Lagrange coefficient) under a flood of noise, and the sum is the phase; or the
 //! sum is a ciphertext under the key of a reader. The protocols are CKG, RKG, GKG, CKS (to zero) and PCKS of
 //! Mouchet, Troncoso-Pastoriza, Bossuat, Hubaux (2021), with the thresholds of Mouchet, Bertrand, Hubaux (2022).
-//! They work on the ciphertexts of [`rlwe`](crate::rlwe), whatever scheme made them.
+//! They work on the ciphertexts of [`rlwe`](crate::rlwe), whatever scheme made them; for BFV there are
+//! [`request`](crate::bfv::BfvCiphertext::request), [`open_bfv`](Request::open_bfv) and [`switch_bfv`](Request::switch_bfv),
+//! for CKKS [`request`](crate::ckks::Ciphertext::request) and [`open`](crate::ckks::Encoder::open).
 //!
 //! | type | role |
 //! |---|---|
@@ -20,14 +22,14 @@
 //!
 //! ```
 //! use nexus_fhe::Parameters;
-//! use nexus_fhe::ring::Poly;
+//! use nexus_fhe::bfv::{BfvCiphertext, BfvParameters, Coefficients, PlaintextModulus};
 //! use nexus_fhe::threshold::*;
 //! # use rand_core::SeedableRng;
 //! # let rng = &mut rand_chacha::ChaCha20Rng::seed_from_u64(1);
 //!
-//! let parameters = Parameters::new(1 << 12, &[50, 50], &[])?;
+//! let ring = Parameters::new(1 << 12, &[50, 50], &[])?;
 //! let ids = [PartyId(1), PartyId(2), PartyId(3)];
-//! let session = Session::new(&parameters, SessionId([7; 32]), &ids, 3, Seed([9; 32]))?;
+//! let session = Session::new(&ring, SessionId([7; 32]), &ids, 3, Seed([9; 32]))?;
 //! let parties: Vec<Party> =
 //!     ids.iter().map(|&id| Party::new(&session, id, &PartySeed::random(rng))).collect::<Result<_, _>>()?;
 //!
@@ -35,19 +37,13 @@
 //! let shares: Vec<KeyShare> = parties.iter().map(Party::public_key_share).collect();
 //! let public = session.public_key(&shares)?;
 //!
-//! // Two vectors, as multiples of 2^80: a scheme would do this, and keep track of the noise.
-//! let encode = |value: i64| {
-//!     let mut message = Poly::from_signed(parameters.ciphertext_basis(), 2, &vec![value; 1 << 12]);
-//!     message.mul_integer(1 << 40);
-//!     message.mul_integer(1 << 40);
-//!     message
-//! };
-//! let (mut sum, noise) = public.encrypt(encode(-30), rng);
-//! let (other, other_noise) = public.encrypt(encode(72), rng);
-//! sum.add_assign(&other)?;
+//! let parameters = BfvParameters::new(&ring, PlaintextModulus::power_of_two(16)?)?;
+//! let coefficients = Coefficients::new(&parameters);
+//! let mut sum = BfvCiphertext::encrypt(&parameters, &coefficients.encode(&[-30, 5])?, &public, rng)?;
+//! sum.add_assign(&BfvCiphertext::encrypt(&parameters, &coefficients.encode(&[72, 6])?, &public, rng)?)?;
 //!
-//! // All agree on what is to be opened; each one's ledger sees to it that it answers once.
-//! let request = Request::new(&session, sum, noise.plus(other_noise), &ids, Flooding::DEFAULT)?;
+//! // All agree on what is to be opened, and by whom; each one's ledger sees to it that it answers once.
+//! let request = sum.request(&session, &ids, Flooding::DEFAULT)?;
 //! let agreed = request.digest();
 //! let mut answers = Vec::new();
 //! for party in &parties {
@@ -56,17 +52,8 @@
 //!     answers.push(decryptor.share(&request, agreed, &ledger)?);
 //!     assert!(decryptor.share(&request, agreed, &ledger).is_err());
 //! }
-//! let opening = request.open(&answers)?;
-//! assert!(opening.noise().log2() < 79.0);
-//! # let [q, r] = [0, 1].map(|i| parameters.ciphertext_basis().primes()[i].modulus());
-//! # let centred = |i: usize| {
-//! #     let [a, b] = [0, 1].map(|limb| opening.phase().limb(limb)[i]);
-//! #     let step = r.mul(r.sub(b, r.reduce(a)), r.inverse(r.reduce(q.value())));
-//! #     let (value, whole) = (a as i128 + q.value() as i128 * step as i128, q.value() as i128 * r.value() as i128);
-//! #     if value > whole / 2 { value - whole } else { value }
-//! # };
-//! // `centred` lifts a coefficient from its residues to an integer.
-//! assert!((0..1 << 12).all(|i| (centred(i) + (1 << 79)) >> 80 == 42));
+//! let opened = coefficients.decode(&request.open_bfv(&parameters, &answers)?)?;
+//! assert_eq!(opened[..2], [42, 11]);
 //! # Ok::<(), nexus_fhe::FheError>(())
 //! ```
 //!
@@ -84,6 +71,8 @@
 //!
 //! The flood hides a ciphertext's noise statistically, which is weaker than the rest: [`Flooding`] has the figure.
 
+mod bfv;
+mod ckks;
 mod collective;
 mod decryptor;
 mod flooding;

@@ -165,7 +165,8 @@ impl BfvCiphertext {
             return Err(FheError::Parts { what: "relinearisation", expected: 3, got: self.inner().parts().len() });
         };
         let parts = self.switched(Digits::new(ring, c2)?.switch(key.key()), [c0, c1]);
-        Ok(self.with_parts(parts, self.noise().plus(noise::switching(ring, self.level(), key.deviation()))))
+        Ok(self
+            .with_parts(parts, self.noise().plus(noise::switching(ring, self.level(), key.deviation(), key.factor()))))
     }
 
     /// `self·other`: of slots entry by entry, of coefficients as polynomials modulo `X^N + 1`.

@@ -33,12 +33,13 @@ pub(super) fn rounding(ring: &Parameters, secret: f64) -> CoefficientBound {
     CoefficientBound::new(0.5).plus(noise.largest_of_product(UNIFORM_DEVIATION, noise.euclidean(secret)))
 }
 
-/// What key switching adds: `Σ_d digit_d·e_d / P` and the rounding of both parts.
-pub(super) fn switching(ring: &Parameters, level: usize, secret: f64) -> CoefficientBound {
+/// What key switching adds: `Σ_d digit_d·e_d / P` and the rounding of both parts; the key's errors are as many as the
+/// secret has parts, or `factor` times as large.
+pub(super) fn switching(ring: &Parameters, level: usize, secret: f64, factor: f64) -> CoefficientBound {
     let (noise, special) = (ring.noise(), ring.special());
     let moduli: Vec<f64> = ring.ciphertext_basis().moduli().take(level).map(|q| (q.value() as f64).log2()).collect();
     let divisor = ring.key_basis().log2(special);
-    let errors = noise.euclidean(ERROR_DEVIATION * secret / TERNARY_DEVIATION);
+    let errors = noise.euclidean(ERROR_DEVIATION * factor * secret / TERNARY_DEVIATION);
     moduli
         .chunks(special)
         .map(|digit| noise.largest_of_product(UNIFORM_DEVIATION, errors).scaled(digit.iter().sum::<f64>() - divisor))

@@ -48,7 +48,7 @@ impl BfvCiphertext {
         let [c0, c1] = self.inner().parts() else {
             return Err(FheError::Parts { what: "an automorphism", expected: 2, got: self.inner().parts().len() });
         };
-        let noise = self.noise().plus(noise::switching(ring, self.level(), keys.deviation()));
+        let noise = self.noise().plus(noise::switching(ring, self.level(), keys.deviation(), 1.0));
         // A rotation by nothing needs no key.
         if exponents.iter().all(|&exponent| exponent == 1) {
             return Ok(vec![self.clone(); exponents.len()]);

@@ -14,7 +14,7 @@ impl Ciphertext {
     /// [`FheError::Parameters`], [`FheError::Keys`], [`FheError::Level`], [`FheError::ScaleCapacity`].
     pub fn mul(&self, other: &Self, key: &RelinearisationKey) -> Result<Self, FheError> {
         let (scale, bound, noise) = self.product_bounds(other, key)?;
-        let noise = noise.plus(self.switching(key.deviation()));
+        let noise = noise.plus(key.noise(self.level()));
         fits(self.ring(), self.level(), bound, scale, noise)?;
         let parts = self.tensor(other, key)?.map(|part| lower(self.ring(), part));
         self.with(parts.to_vec(), scale, bound, noise)
@@ -26,7 +26,7 @@ impl Ciphertext {
     /// As [`Self::mul`] and [`Self::rescale`].
     pub fn mul_rescale(&self, other: &Self, key: &RelinearisationKey) -> Result<Self, FheError> {
         let (scale, bound, noise) = self.product_bounds(other, key)?;
-        let noise = noise.plus(self.switching(key.deviation()));
+        let noise = noise.plus(key.noise(self.level()));
         fits(self.ring(), self.level(), bound, scale, noise)?;
         let (scale, noise) = self.rescaled(scale, bound, noise, self.last_prime())?;
         let parts = self.tensor(other, key)?.map(|part| lower_rescale(self.ring(), part));

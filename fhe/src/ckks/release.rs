@@ -5,6 +5,7 @@ use crate::FheError;
 use crate::noise::NoiseBound;
 use crate::ring::{Coeff, Poly};
 use crate::rlwe::{self, SecretKey};
+use crate::threshold::{self, DecryptionShare, Request};
 
 use super::encoder::size;
 use super::{Ciphertext, Complex, Encoder};
@@ -116,7 +117,42 @@ pub struct Flooded {
     pub queries: u64,
 }
 
+/// Released by parties that hold the key together, each of which flooded its share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByParties {
+    /// How much larger than the ciphertext's noise the noise of each party was.
+    pub flooding: threshold::Flooding,
+    /// How many parties opened.
+    pub parties: usize,
+}
+
 impl Encoder {
+    /// What the parties of a request opened, with their floods in it.
+    ///
+    /// The tracked noise has the encoding's rounding in double precision in it, some `2^-43` of the declared bound, and
+    /// that is flooded as well: with the least flooding of 30 bits, steps of about a tenth of the bound are left, and with
+    /// 40 bits none. Exact sums are opened together with BFV.
+    ///
+    /// # Errors
+    /// [`FheError::Request`] if the request is for another ciphertext; what [`Request::open`] refuses; and
+    /// [`FheError::Precision`] if noise and floods together can be above half a unit, but with probability `2^-128`.
+    pub fn open(
+        &self,
+        ciphertext: &Ciphertext,
+        request: &Request,
+        precision: Precision,
+        shares: &[DecryptionShare],
+    ) -> Result<Released<ByParties>, FheError> {
+        self.parameters().ring().matches(ciphertext.ring())?;
+        request.is_for(ciphertext.inner())?;
+        let opening = request.open(shares)?;
+        let size = size(ciphertext.bound(), ciphertext.scale()).plus(opening.noise());
+        check(ciphertext, precision, opening.noise().plus(self.decoding_noise(size)))?;
+        let slots = self.slots(&centred(opening.phase()), ciphertext.scale());
+        let mode = ByParties { flooding: request.flooding(), parties: request.active().len() };
+        Ok(Released { slots, precision, mode })
+    }
+
     /// Decrypts and rounds to the precision, which must be coarser than the noise.
     ///
     /// # Errors

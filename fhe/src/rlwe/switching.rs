@@ -409,6 +409,12 @@ impl RelinearisationKey {
         self.deviation
     }
 
+    /// How many times as large its errors are as those of a key which one party made, in the canonical norm and in the
+    /// Euclidean norm of the coefficients.
+    pub(crate) const fn factor(&self) -> f64 {
+        self.factor
+    }
+
     /// What relinearising at this level adds to a phase.
     pub(crate) fn noise(&self, level: usize) -> NoiseBound {
         switching_noise(&self.parameters, level, self.deviation, self.factor)

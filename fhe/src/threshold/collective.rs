@@ -1,7 +1,6 @@
 use crate::FheError;
 use crate::bytes::{Kind, Writer};
-use crate::noise::{NoiseBound, UNIFORM_DEVIATION};
-use crate::ring::sample::{ERROR_DEVIATION, Seed};
+use crate::ring::sample::Seed;
 use crate::ring::{Automorphism, Ntt, Poly};
 use crate::rlwe::{GaloisKeys, PublicKey, RelinearisationKey, SwitchingKey, has_special};
 
@@ -21,7 +20,9 @@ impl RelinearisationRound {
     fn new(session: &Session, sums: Vec<Poly<Ntt>>) -> Self {
         let mut hasher = blake3::Hasher::new_keyed(&session.digest());
         hasher.update(b"cipher-nexus relinearisation round v1");
-        sums.iter().for_each(|sum| absorb(&mut hasher, sum.values()));
+        for sum in &sums {
+            absorb(&mut hasher, sum.values());
+        }
         let digest = *hasher.finalize().as_bytes();
         let mut sums = sums.into_iter();
         let digits = std::iter::from_fn(|| Some([sums.next()?, sums.next()?])).collect();
@@ -101,14 +102,12 @@ impl Session {
         Ok(RelinearisationKey::from_parts(self.parameters(), self.key(), deviation, factor, key))
     }
 
-    /// How many times as large the bound of `digit·(s·e_0 + u·e_1 + e_2 + e_3)` is as that of `digit·e` for the sum `e`
-    /// of an error of each party.
+    /// How many times as large the error `s·e_0 + u·e_1 + e_2 + e_3` is as the sum `e` of an error of each party.
+    ///
+    /// With `S ≥ |s(ζ)|, |u(ζ)|` at every root, multiplication by `s` makes no norm of a polynomial larger than `S` times:
+    /// not the canonical one, and not the Euclidean one of the coefficients. So `2S + √2` is right for both.
     fn relinearisation_factor(&self) -> f64 {
-        let (noise, secret) = (self.parameters().noise(), self.deviation());
-        let errors = ERROR_DEVIATION * (self.parties().len() as f64).sqrt();
-        let products = noise.triple(UNIFORM_DEVIATION, secret, errors).times(NoiseBound::new(2.0));
-        let whole = products.plus(noise.product(UNIFORM_DEVIATION, errors * std::f64::consts::SQRT_2));
-        (whole.log2() - noise.product(UNIFORM_DEVIATION, errors).log2()).exp2()
+        2.0 * self.parameters().noise().random(self.deviation()).log2().exp2() + std::f64::consts::SQRT_2
     }
 
     /// The Galois keys of these exponents, from shares of each.

@@ -75,15 +75,17 @@ impl Decryptor {
         let level = ciphertext.level();
         // Another request is answered under other noise, and the same under the same.
         let noise = Noise::derived(&self.seed, &[b"decryption share", &digest.0]);
-        let mut share = self.share.truncated(level);
-        if self.session.threshold() < self.session.parties().len() {
+        let mut first = request.flood().sample(basis, level, &noise).into_ntt();
+        if self.session.threshold() == self.session.parties().len() {
+            first.mul_add(&ciphertext.parts()[1], &self.share);
+        } else {
             let point = |party: PartyId| self.session.point(party).expect("active parties are the session's");
             let points: Vec<u64> = request.active().iter().map(|&party| point(party)).collect();
+            let mut share = self.share.truncated(level);
             share.scale(|prime| lagrange(prime, &points, point(self.party)));
+            first.mul_add(&ciphertext.parts()[1], &share);
+            share.zeroize();
         }
-        let mut first = request.flood().sample(basis, level, &noise).into_ntt();
-        first.mul_add(&ciphertext.parts()[1], &share);
-        share.zeroize();
         let mut parts = vec![first];
         if let Some(reader) = request.reader() {
             let [b, a] = reader.parts();

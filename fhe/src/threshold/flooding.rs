@@ -75,7 +75,7 @@ const WORD: u32 = 48;
 
 impl Flood {
     /// The bound of the sum of the floods of so many parties.
-    pub(super) fn bound(self, noise: &NoiseModel, parties: usize) -> NoiseBound {
+    pub(super) fn bound(self, noise: NoiseModel, parties: usize) -> NoiseBound {
         let parties = parties as f64;
         // Uniform coefficients are sub-Gaussian of their own deviation about their mean −½.
         noise

@@ -4,8 +4,9 @@ use rand_core::CryptoRng;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::FheError;
+use crate::ring::kernels::{self, Engine};
 use crate::ring::sample::Noise;
-use crate::ring::{Automorphism, Ntt, Poly};
+use crate::ring::{Automorphism, Ntt, Poly, for_each_limb};
 use crate::rlwe::{PublicKey, SwitchingKey, add_gadget, has_special};
 
 use super::collective::RelinearisationRound;
@@ -101,11 +102,13 @@ impl Party {
     /// `b_i = e_i − a·s_i`, for the collective public key.
     pub fn public_key_share(&self) -> KeyShare {
         let parameters = self.session.parameters();
-        let a = PublicKey::expand(parameters, self.session.common(b"public key"));
-        let errors = self.noise(&[b"public key"]).errors(parameters.ciphertext_basis(), 0);
-        let mut b = Poly::from_small(parameters.ciphertext_basis(), parameters.levels(), &errors).into_ntt();
-        let mut masked = self.at_level(parameters.levels());
-        masked.mul_assign(&a);
+        let (basis, special, engine) = (parameters.ciphertext_basis(), parameters.special(), Engine::detect());
+        let errors = self.noise(&[b"public key"]).errors(basis, 0);
+        let mut b = Poly::from_small(basis, parameters.levels(), &errors).into_ntt();
+        let mut masked = PublicKey::expand(parameters, self.session.common(b"public key"));
+        for_each_limb(masked.values_mut(), basis, |i, prime, limb| {
+            kernels::mul(engine, prime.modulus(), limb, self.secret.limb(special + i));
+        });
         b.sub_assign(&masked);
         masked.zeroize();
         self.share(Purpose::PublicKey, vec![b])
@@ -123,14 +126,14 @@ impl Party {
         let mut ephemeral = self.ephemeral();
         let mut parts = Vec::with_capacity(2 * parameters.digits());
         for digit in 0..parameters.digits() {
-            let a = SwitchingKey::expand(parameters, seed, digit);
+            let mut masked = SwitchingKey::expand(parameters, seed, digit);
+            let mut second = self.error(&noise, 2 * digit as u64 + 1);
+            second.mul_add(&masked, &self.secret);
+            masked.mul_assign(&ephemeral);
             let mut first = self.error(&noise, 2 * digit as u64);
-            let mut masked = a.product(&ephemeral);
             first.sub_assign(&masked);
             masked.zeroize();
             add_gadget(parameters, &mut first, digit, &self.secret);
-            let mut second = self.error(&noise, 2 * digit as u64 + 1);
-            second.mul_add(&a, &self.secret);
             parts.extend([first, second]);
         }
         ephemeral.zeroize();

@@ -46,6 +46,10 @@ pub struct Request {
 impl Request {
     /// To open a ciphertext of the session's key with this bound on its noise, by exactly these parties.
     ///
+    /// Of the bound it is used that the Euclidean norm of the noise's coefficients is within it, which is so for one of
+    /// the canonical norm, and for `√N` times one of the largest coefficient. The bound of the opened noise is then one of
+    /// the same norm, and of the largest coefficient in any case.
+    ///
     /// # Errors
     /// [`FheError::Parameters`], [`FheError::Keys`], [`FheError::Parts`]; [`FheError::ActiveSet`], [`FheError::Duplicate`]
     /// and [`FheError::Stranger`] for a set that is not `threshold` of the session's parties;
@@ -70,8 +74,7 @@ impl Request {
         let mut active = active.to_vec();
         active.sort_unstable();
         let mask = digest(b"cipher-nexus ciphertext mask v1", [c1.limb(0)]);
-        // With a fixed degree, its length tells the level.
-        let body = digest(b"cipher-nexus ciphertext body v1", ciphertext.parts().iter().map(Poly::values));
+        let body = body(&ciphertext);
         let request = Self { session: session.clone(), ciphertext, noise, flooding, active, reader: None, body, mask };
         let half = session.parameters().ciphertext_basis().log2(request.ciphertext.level()) - 1.0;
         request.within(NoiseBound::from_log2(half))
@@ -107,7 +110,7 @@ impl Request {
     /// reader what encrypting to its key adds.
     pub fn flooded_noise(&self) -> NoiseBound {
         let model = self.session.parameters().noise();
-        let flooded = self.noise.plus(self.flood().bound(model, self.active.len()));
+        let flooded = self.noise.plus(self.flood().bound(*model, self.active.len()));
         match &self.reader {
             None => flooded,
             Some(reader) => flooded
@@ -147,6 +150,18 @@ impl Request {
     /// Its session.
     pub const fn session(&self) -> &Session {
         &self.session
+    }
+
+    /// How much the shares are flooded.
+    pub const fn flooding(&self) -> Flooding {
+        self.flooding
+    }
+
+    /// # Errors
+    /// [`FheError::Request`] if it is for another ciphertext, named by the digests of the ciphertexts.
+    pub(crate) fn is_for(&self, ciphertext: &Ciphertext) -> Result<(), FheError> {
+        let got = body(ciphertext);
+        if self.body == got { Ok(()) } else { Err(FheError::Request { expected: self.body, got }) }
     }
 
     pub(super) const fn reader(&self) -> Option<&PublicKey> {
@@ -229,6 +244,11 @@ impl Opening {
     pub const fn noise(&self) -> NoiseBound {
         self.noise
     }
+}
+
+/// A digest of a ciphertext of two parts: with the degree of the session, its length tells the level.
+fn body(ciphertext: &Ciphertext) -> [u8; 32] {
+    digest(b"cipher-nexus ciphertext body v1", ciphertext.parts().iter().map(Poly::values))
 }
 
 fn digest<'a>(domain: &[u8], limbs: impl IntoIterator<Item = &'a [u64]>) -> [u8; 32] {

@@ -113,7 +113,9 @@ pub(super) fn receive(session: &Session, to: PartyId, shares: &[SecretShare]) ->
     }
     roll.complete()?;
     let mut sum = Poly::zero(session.parameters().ciphertext_basis(), session.parameters().levels());
-    shares.iter().for_each(|share| sum.add_assign(&share.value));
+    for share in shares {
+        sum.add_assign(&share.value);
+    }
     Ok(sum)
 }
 

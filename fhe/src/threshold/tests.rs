@@ -235,7 +235,7 @@ fn the_collective_relinearisation_key_switches_from_the_square_within_its_own_bo
             let mut noise = secret.phase(&switched).unwrap();
             noise.sub_assign(&square);
             let (noise, bound) = (log2_norm(&one_limb(&noise)), key.noise(level).log2());
-            assert!(noise <= bound && noise > bound - 7.0, "{noise} of {bound}");
+            assert!(noise <= bound && noise > bound - 8.5, "{noise} of {bound}");
         }
         let ordinary = RelinearisationKey::generate(&secret, &mut ChaCha20Rng::seed_from_u64(4)).unwrap();
         assert!(key.noise(3).log2() > ordinary.noise(3).log2() + 6.0, "it carries that its noise is larger");
@@ -726,7 +726,9 @@ fn a_flood_is_uniform_in_its_range() {
         // Both the highest and the lowest five bits.
         for shift in [exponent - 4, 0] {
             let mut bins = [0_u32; 32];
-            lifted.iter().for_each(|value| bins[((value + (1 << exponent)) >> shift & 31) as usize] += 1);
+            for value in &lifted {
+                bins[((value + (1 << exponent)) >> shift & 31) as usize] += 1;
+            }
             let expected = count / 32.0;
             let chi: f64 = bins.iter().map(|&bin| (f64::from(bin) - expected).powi(2) / expected).sum();
             assert!(chi < 80.0, "χ² of 31 degrees of freedom is {chi} for 2^{exponent}");
@@ -739,7 +741,7 @@ fn the_statistical_distance_is_that_of_the_documentation() {
     let parameters = Parameters::new(1 << 14, &[50], &[]).unwrap();
     assert!((Flooding::DEFAULT.log2_distance(&parameters, 1) + 34.0).abs() < 1e-9);
     assert!((Flooding::DEFAULT.log2_distance(&parameters, 128) + 27.0).abs() < 1e-9);
-    assert_eq!(Flooding::new(60).unwrap().log2_distance(&parameters, 1), -54.0);
+    assert!((Flooding::new(60).unwrap().log2_distance(&parameters, 1) + 54.0).abs() < 1e-9);
 }
 
 /// Whoever encrypted knows its own errors; the noise `e_0 + e·u + e_1·s` of an opening then tells of `s`, unless it is
@@ -828,6 +830,82 @@ fn all_shares_but_one_leave_what_looks_uniform() {
         let chi: f64 = bins.iter().map(|&bin| (f64::from(bin) - count / 32.0).powi(2) / (count / 32.0)).sum();
         assert!(chi < 80.0, "χ² of 31 degrees of freedom is {chi}");
     }
+}
+
+#[test]
+fn parties_open_a_product_of_bfv_that_their_own_key_relinearised() {
+    use crate::bfv::{BfvCiphertext, BfvParameters, Coefficients, PlaintextModulus};
+    let mut rng = ChaCha20Rng::seed_from_u64(16);
+    for (count, threshold) in [(2, 2), (5, 3)] {
+        let session = session(count, threshold);
+        let parties = parties(&session);
+        let (public, key) = (public_key(&parties), relinearisation_key(&parties));
+        let parameters = BfvParameters::new(session.parameters(), PlaintextModulus::power_of_two(20).unwrap()).unwrap();
+        let coefficients = Coefficients::new(&parameters);
+        let mut encrypt = |values: &[i64]| {
+            BfvCiphertext::encrypt(&parameters, &coefficients.encode(values).unwrap(), &public, &mut rng).unwrap()
+        };
+        let (a, b) = (encrypt(&[3, -7]), encrypt(&[11, 2]));
+        let product = a.mul(&b, &key).unwrap();
+        // The exact noise, coefficient by coefficient, from the secret that nobody has.
+        let exact = coefficients.encode(&[33, -71, -14]).unwrap();
+        let mut noise = whole(&parties).phase(product.inner()).unwrap();
+        noise.sub_assign(&parameters.scale_up(&exact, product.level()).unwrap());
+        let largest = lift(&noise).iter().map(|value| value.unsigned_abs()).max().unwrap() as f64;
+        assert!(largest.log2() <= product.noise().log2(), "{} of {}", largest.log2(), product.noise().log2());
+
+        let active = &session.parties()[count - threshold..];
+        let request = product.request(&session, active, Flooding::DEFAULT).unwrap();
+        let shares = answer(&request, &decryptors(&parties));
+        let opened = coefficients.decode(&request.open_bfv(&parameters, &shares).unwrap()).unwrap();
+        assert_eq!(opened[..4], [33, -71, -14, 0]);
+
+        let reader = SecretKey::generate(session.parameters(), &mut ChaCha20Rng::seed_from_u64(17));
+        let request = request.for_reader(&reader.public_key(&mut ChaCha20Rng::seed_from_u64(18))).unwrap();
+        let switched = request.switch_bfv(&parameters, &answer(&request, &decryptors(&parties))).unwrap();
+        assert_eq!(coefficients.decode(&switched.decrypt(&reader).unwrap()).unwrap(), opened);
+
+        let tight = BfvParameters::new(session.parameters(), PlaintextModulus::power_of_two(150).unwrap()).unwrap();
+        let one = Coefficients::new(&tight).encode(&[1]).unwrap();
+        let full = BfvCiphertext::encrypt(&tight, &one, &public, &mut ChaCha20Rng::seed_from_u64(19)).unwrap();
+        let refused = full.request(&session, active, Flooding::new(80).unwrap()).unwrap_err();
+        assert!(matches!(refused, FheError::NoRoomToFlood { .. }));
+    }
+}
+
+#[test]
+fn parties_open_a_sum_of_ckks_to_the_precision_that_floods_leave() {
+    use crate::ckks::{Ciphertext, CkksParameters, Encoder, Precision, Scale};
+    let mut rng = ChaCha20Rng::seed_from_u64(20);
+    let session = session(3, 2);
+    let parties = parties(&session);
+    let public = public_key(&parties);
+    let mut encrypt = |bits: u32, values: &[f64]| {
+        let scale = Scale::power_of_two(bits).unwrap();
+        let encoder = Encoder::new(&CkksParameters::new(session.parameters().clone(), scale).unwrap());
+        let plaintext = encoder.encode(values, 512.0).unwrap();
+        (encoder, Ciphertext::encrypt(&plaintext, &public, &mut rng).unwrap())
+    };
+    let values: Vec<f64> = (0..DEGREE / 2).map(|i| 2.0 * i as f64 - 255.5).collect();
+    let (encoder, fresh) = encrypt(80, &values);
+    let sum = fresh.add(&fresh).unwrap();
+    let active = &session.parties()[1..];
+    let flooding = Flooding::new(30).unwrap();
+    let request = sum.request(&session, active, flooding).unwrap();
+    let shares = answer(&request, &decryptors(&parties));
+    let precision = Precision(-8);
+    let released = encoder.open(&sum, &request, precision, &shares).unwrap();
+    for (value, opened) in values.iter().zip(released.real()) {
+        assert!((2.0 * value - opened).abs() <= 128.0, "twice {value} is {opened}");
+    }
+    assert_eq!((released.mode().flooding, released.mode().parties), (flooding, 2));
+    assert!(matches!(encoder.open(&sum, &request, Precision(30), &shares), Err(FheError::Precision { .. })));
+    assert!(matches!(encoder.open(&fresh, &request, precision, &shares), Err(FheError::Request { .. })));
+    // With a scale below the floods nothing is left of the message.
+    let (encoder, drowned) = encrypt(48, &values);
+    let request = drowned.request(&session, active, Flooding::DEFAULT).unwrap();
+    let shares = answer(&request, &decryptors(&parties));
+    assert!(matches!(encoder.open(&drowned, &request, Precision(0), &shares), Err(FheError::Precision { .. })));
 }
 
 #[test]
