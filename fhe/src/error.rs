@@ -162,7 +162,9 @@ pub enum FheError {
         possible: f64,
     },
     /// Flooding below what its proof asks for.
-    #[error("flooding with {security} statistical bits for {queries} queries; 30 to 128 bits and 1 to 2^40 queries can be")]
+    #[error(
+        "flooding with {security} statistical bits for {queries} queries; 30 to 128 bits and 1 to 2^40 queries can be"
+    )]
     FloodingRange {
         /// The statistical bits.
         security: u32,

@@ -103,9 +103,8 @@ impl Parameters {
             return Err(FheError::Digit { digit, special: bits(p) });
         }
         let raise = if special == 0 { Vec::new() } else { raising(&key, special) };
-        let lower = (special > 0).then(|| {
-            Division::new(&moduli(&key, 0..special), &moduli(&ciphertext, 0..ciphertext.len()), degree)
-        });
+        let lower = (special > 0)
+            .then(|| Division::new(&moduli(&key, 0..special), &moduli(&ciphertext, 0..ciphertext.len()), degree));
         let dropping = |special: usize| {
             let all = moduli(&key, 0..key.len());
             let conversion = |level: usize| {

@@ -138,6 +138,45 @@ mod tests {
     }
 
     #[test]
+    fn every_way_of_switching_gives_the_same_bits() {
+        for special in [&[50][..], &[50, 50], &[50; 5]] {
+            let (parameters, mut rng) = (parameters(special), ChaCha20Rng::seed_from_u64(9));
+            let secret = SecretKey::generate(&parameters, &mut rng);
+            let keys = GaloisKeys::generate(&secret, [125], &mut rng).unwrap();
+            let (automorphism, key) = keys.key(125).unwrap();
+            for level in 1..=5 {
+                let basis = parameters.ciphertext_basis();
+                let seed = crate::ring::sample::Seed([3; 32]);
+                let poly = crate::ring::sample::uniform(basis, level, seed, 7);
+                let terms: [Poly<Ntt>; 4] =
+                    std::array::from_fn(|i| crate::ring::sample::uniform(basis, level, seed, 8 + i as u64));
+                let digits = Digits::new(&parameters, &poly).unwrap();
+                let image = digits.automorphism(automorphism).switch(key);
+                assert_eq!(digits.switch_image(key, Some(automorphism)), image);
+                let limb = |i: usize, _: &crate::ring::Prime, limb: &mut [u64]| limb.copy_from_slice(poly.limb(i));
+                assert_eq!(switch_once(&parameters, level, limb, key, None).unwrap(), digits.switch(key));
+
+                // With the other terms of a product: lowered, they are added to the switched polynomial.
+                let with = switch_once(&parameters, level, limb, key, Some(terms.each_ref())).unwrap();
+                let [c0, c1, d0, d1] = &terms;
+                let mut second = c0.product(d1);
+                second.mul_add(c1, d0);
+                let wanted = digits.switch(key).map(|part| lower(&parameters, part));
+                for ((with, mut wanted), term) in with.into_iter().zip(wanted).zip([c0.product(d0), second]) {
+                    wanted.add_assign(&term);
+                    assert_eq!(lower(&parameters, with.clone()), wanted);
+                    if level > 1 {
+                        // One rounding instead of two: at most one apart.
+                        let mut apart = lower_rescale(&parameters, with).into_coeff();
+                        apart.sub_assign(&rescale(&parameters, &wanted).into_coeff());
+                        assert!(largest(&apart) <= 1);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
     fn keys_survive_their_bytes() {
         let (parameters, mut rng) = (parameters(&[50, 50]), ChaCha20Rng::seed_from_u64(6));
         let secret = SecretKey::generate(&parameters, &mut rng);

@@ -52,12 +52,7 @@ impl Ciphertext {
         Self::fresh(plaintext, inner, key.deviation(), noise)
     }
 
-    fn fresh(
-        plaintext: &Plaintext,
-        inner: rlwe::Ciphertext,
-        secret: f64,
-        noise: NoiseBound,
-    ) -> Result<Self, FheError> {
+    fn fresh(plaintext: &Plaintext, inner: rlwe::Ciphertext, secret: f64, noise: NoiseBound) -> Result<Self, FheError> {
         let noise = noise.plus(plaintext.noise());
         Self { inner, secret, scale: plaintext.scale(), bound: plaintext.bound(), noise }.checked()
     }
@@ -201,8 +196,7 @@ impl Ciphertext {
         let mut sum = self.clone();
         sum.inner.parts_mut()[0].add_assign(plaintext.ntt());
         sum.bound += plaintext.bound();
-        sum.noise =
-            self.noise.plus(plaintext.noise()).plus(mismatch(plaintext.bound(), self.scale, plaintext.scale()));
+        sum.noise = self.noise.plus(plaintext.noise()).plus(mismatch(plaintext.bound(), self.scale, plaintext.scale()));
         sum.checked()
     }
 
@@ -267,10 +261,7 @@ impl Ciphertext {
         let product = Scale::new(self.scale.value() * scale.value())?;
         let bound = self.bound * factor.abs();
         let rounding = constant_noise(integer);
-        let noise = product_noise(
-            (size(self.bound, self.scale), self.noise),
-            (size(factor.abs(), scale), rounding),
-        );
+        let noise = product_noise((size(self.bound, self.scale), self.noise), (size(factor.abs(), scale), rounding));
         fits(self.ring(), self.level(), bound, product, noise)?;
         let mut parts = self.inner.parts().to_vec();
         parts.iter_mut().for_each(|part| part.scale(|prime| residue(prime.modulus(), integer)));

@@ -157,7 +157,8 @@ impl Matrix {
     }
 
     fn babies(&self) -> Vec<usize> {
-        let mut babies: Vec<usize> = self.giants.iter().flat_map(|(_, parts)| parts.iter().map(|(baby, _)| *baby)).collect();
+        let mut babies: Vec<usize> =
+            self.giants.iter().flat_map(|(_, parts)| parts.iter().map(|(baby, _)| *baby)).collect();
         babies.sort_unstable();
         babies.dedup();
         babies

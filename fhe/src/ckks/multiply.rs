@@ -1,6 +1,7 @@
 use crate::FheError;
 use crate::noise::NoiseBound;
-use crate::ring::{Ntt, Poly};
+use crate::ring::kernels::{self, Engine};
+use crate::ring::{Ntt, Poly, Prime};
 use crate::rlwe::{RelinearisationKey, lower, lower_rescale, rescale, switch_once, switching_noise};
 
 use super::ciphertext::product_noise;
@@ -89,11 +90,7 @@ impl Ciphertext {
         switching_noise(self.ring(), self.level(), deviation, 1.0)
     }
 
-    fn product_bounds(
-        &self,
-        other: &Self,
-        key: &RelinearisationKey,
-    ) -> Result<(Scale, f64, NoiseBound), FheError> {
+    fn product_bounds(&self, other: &Self, key: &RelinearisationKey) -> Result<(Scale, f64, NoiseBound), FheError> {
         self.inner().goes_with(other.inner())?;
         self.ring().matches(key.parameters())?;
         self.inner().belongs_to(key.id())?;
@@ -111,7 +108,11 @@ impl Ciphertext {
     /// `P` times the product under the secret alone, modulo `P` and the level's primes.
     fn tensor(&self, other: &Self, key: &RelinearisationKey) -> Result<[Poly<Ntt>; 2], FheError> {
         let ([c0, c1], [d0, d1]) = (self.parts(), other.parts());
-        switch_once(self.ring(), &c1.product(d1), key.key(), Some([c0, c1, d0, d1]))
+        let engine = Engine::detect();
+        let third = |i: usize, prime: &Prime, limb: &mut [u64]| {
+            kernels::product(engine, prime.modulus(), limb, c1.limb(i), d1.limb(i));
+        };
+        switch_once(self.ring(), self.level(), third, key.key(), Some([c0, c1, d0, d1]))
     }
 
     /// The two parts.

@@ -171,9 +171,13 @@ mod tests {
 
     #[test]
     fn every_named_set_has_128_bits() {
-        for set in
-            [CkksParameters::n12(), CkksParameters::n13(), CkksParameters::n14(), CkksParameters::n15(), CkksParameters::sums()]
-        {
+        for set in [
+            CkksParameters::n12(),
+            CkksParameters::n13(),
+            CkksParameters::n14(),
+            CkksParameters::n15(),
+            CkksParameters::sums(),
+        ] {
             assert!(matches!(set.ring().security(), crate::Security::Bits128 { .. }));
         }
     }

@@ -227,9 +227,8 @@ fn centred(poly: &Poly<Coeff>) -> Vec<i128> {
             let (mut value, mut weight) = (0_i128, 1_i128);
             for (i, q) in moduli.iter().enumerate() {
                 // The digits so far, modulo this prime.
-                let so_far = (0..i).rev().fold(0, |sum, j| {
-                    q.add(q.mul(sum, q.reduce(moduli[j].value())), q.reduce(digits[j]))
-                });
+                let so_far =
+                    (0..i).rev().fold(0, |sum, j| q.add(q.mul(sum, q.reduce(moduli[j].value())), q.reduce(digits[j])));
                 digits[i] = q.mul(q.sub(poly.limb(i)[index], so_far), inverses[i]);
                 value = value.wrapping_add(weight.wrapping_mul(i128::from(digits[i])));
                 weight = weight.wrapping_mul(i128::from(q.value()));
@@ -246,4 +245,3 @@ fn gaussian<R: CryptoRng + ?Sized>(rng: &mut R) -> (f64, f64) {
     let (radius, angle) = ((-2.0 * uniform().ln()).sqrt(), std::f64::consts::TAU * uniform());
     (radius * angle.cos(), radius * angle.sin())
 }
-

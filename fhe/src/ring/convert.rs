@@ -1,7 +1,8 @@
 use super::basis::{Prime, RnsBasis};
-use super::kernels::{self, Engine};
+use super::buffer::Buffer;
 #[cfg(target_arch = "x86_64")]
 use super::kernels::ifma::{Ifma, Lanes, Wide};
+use super::kernels::{self, Engine};
 use super::modulus::{Factor, Modulus};
 
 /// Coefficients converted together, so that what is read again stays in the first-level cache.
@@ -98,7 +99,7 @@ impl BaseConversion {
 
     /// The part of a conversion that every target shares, for [`Self::gather`].
     pub(crate) fn weigh(&self, from: &[&[u64]]) -> Weighted {
-        let mut rows = vec![0; from[0].len() * (self.sources.len() + 1)];
+        let mut rows = Buffer::any(from[0].len() * (self.sources.len() + 1));
         self.weigh_on(Engine::detect(), from, 0, &mut rows);
         Weighted(rows)
     }
@@ -113,22 +114,24 @@ impl BaseConversion {
         assert_eq!(from.len(), self.sources.len(), "a limb for each source prime");
         let width = rows.len() / (from.len() + 1);
         let (rows, quotients) = rows.split_at_mut(width * from.len());
-        quotients.fill(1 << 50);
-        for ((source, limb), row) in self.sources.iter().zip(from).zip(rows.chunks_exact_mut(width)) {
-            let limb = &limb[start..start + width];
-            match engine {
-                Engine::Portable => source.weigh(limb, row, quotients),
-                #[cfg(target_arch = "x86_64")]
-                Engine::Ifma(simd) => source.weigh_ifma(simd, limb, row, quotients),
+        for (block, quotients) in quotients.chunks_mut(BLOCK).enumerate() {
+            let (at, count) = (block * BLOCK, quotients.len());
+            quotients.fill(1 << 50);
+            for ((source, limb), row) in self.sources.iter().zip(from).zip(rows.chunks_exact_mut(width)) {
+                let (limb, row) = (&limb[start + at..][..count], &mut row[at..at + count]);
+                match engine {
+                    Engine::Portable => source.weigh(limb, row, quotients),
+                    #[cfg(target_arch = "x86_64")]
+                    Engine::Ifma(simd) => source.weigh_ifma(simd, limb, row, quotients),
+                }
             }
+            quotients.iter_mut().for_each(|sum| *sum >>= 51);
         }
-        quotients.iter_mut().for_each(|sum| *sum >>= 51);
     }
 }
 
 /// Residues weighted for a conversion, and the multiples of `Q` to subtract.
-#[derive(Clone, Debug)]
-pub(crate) struct Weighted(Vec<u64>);
+pub(crate) struct Weighted(Buffer);
 
 impl Source {
     fn weigh(&self, limb: &[u64], row: &mut [u64], quotients: &mut [u64]) {
@@ -148,7 +151,9 @@ impl Source {
                 let (weight, quotient) = (simd.splat(self.weight.value), simd.splat(self.weight.quotient));
                 let (shift, reciprocal) = (simd.splat(u64::from(self.shift)), simd.splat(self.reciprocal));
                 let quotients = as_arrays_mut::<8, _>(quotients).0;
-                for ((value, y), sum) in as_arrays::<8, _>(limb).0.iter().zip(as_arrays_mut::<8, _>(row).0).zip(quotients) {
+                for ((value, y), sum) in
+                    as_arrays::<8, _>(limb).0.iter().zip(as_arrays_mut::<8, _>(row).0).zip(quotients)
+                {
                     let weighted = lanes.mul_factor(simd, cast(*value), weight, quotient);
                     let shifted: u64x8 = cast(simd.avx512f._mm512_sllv_epi64(cast(weighted), cast(shift)));
                     *sum = cast(simd.mul_high_add(cast(*sum), shifted, reciprocal));
@@ -271,7 +276,14 @@ impl Division {
     }
 
     /// The quotient's limb for one kept prime, from that of the dividend; both are transforms.
-    pub(crate) fn limb(&self, weighted: &Weighted, index: usize, prime: &Prime, dividend: &[u64], quotient: &mut [u64]) {
+    pub(crate) fn limb(
+        &self,
+        weighted: &Weighted,
+        index: usize,
+        prime: &Prime,
+        dividend: &[u64],
+        quotient: &mut [u64],
+    ) {
         self.conversion.gather(weighted, index, quotient);
         prime.forward(quotient);
         kernels::sub_scale(Engine::detect(), prime.modulus(), quotient, dividend, self.factors[index]);

@@ -1,4 +1,5 @@
 use super::basis::{Prime, RnsBasis};
+use super::buffer::Buffer;
 
 /// Calls `work` with the index, the prime and the residues of every limb, on several threads if there are.
 ///
@@ -41,11 +42,11 @@ pub(crate) fn for_each_limb_pair(
                 .zip(second.par_chunks_exact_mut(degree))
                 .zip(basis.primes())
                 .enumerate()
-                .for_each_init(|| vec![0; scratch], |room, (i, (limbs, prime))| work(i, prime, limbs, room));
+                .for_each_init(|| Buffer::any(scratch), |room, (i, (limbs, prime))| work(i, prime, limbs, room));
             return;
         }
     }
-    let mut room = vec![0; scratch];
+    let mut room = Buffer::any(scratch);
     let limbs = first.chunks_exact_mut(degree).zip(second.chunks_exact_mut(degree));
     limbs.zip(basis.primes()).enumerate().for_each(|(i, (limbs, prime))| work(i, prime, limbs, &mut room));
 }

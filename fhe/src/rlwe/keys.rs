@@ -5,9 +5,9 @@ use zeroize::Zeroize;
 
 use crate::bytes::{Kind, Reader, Writer};
 use crate::noise::{NoiseBound, TERNARY_DEVIATION};
-use crate::ring::sample::{Noise, Seed, uniform};
 use crate::ring::kernels::{self, Engine};
 use crate::ring::poly::{add_small, small};
+use crate::ring::sample::{Noise, Seed, uniform};
 use crate::ring::{Coeff, Ntt, Poly, for_each_limb_pair};
 use crate::{FheError, Parameters};
 
@@ -183,7 +183,7 @@ impl PublicKey {
         let (basis, level, degree) = (self.parameters.ciphertext_basis(), message.limbs(), self.parameters.degree());
         let noise = Noise::new(rng);
         let (u, e0, e1) = (noise.ternary(basis, 0), noise.errors(basis, 1), noise.errors(basis, 2));
-        let [mut c0, mut c1] = [message, Poly::zero(basis, level)];
+        let [mut c0, mut c1] = [message, Poly::any(basis, level)];
         let engine = Engine::detect();
         for_each_limb_pair((c0.values_mut(), c1.values_mut()), basis, degree, |i, prime, (c0, c1), room| {
             let q = prime.modulus();

@@ -5,10 +5,10 @@ use zeroize::Zeroize;
 
 use crate::bytes::{Kind, Reader, Writer};
 use crate::noise::{NoiseBound, TERNARY_DEVIATION, UNIFORM_DEVIATION};
+use crate::ring::convert::Division;
 use crate::ring::kernels::{self, Engine};
 use crate::ring::sample::{ERROR_DEVIATION, Noise, Seed, uniform};
-use crate::ring::convert::Division;
-use crate::ring::{Automorphism, Modulus, Ntt, Poly, for_each_limb, for_each_limb_pair};
+use crate::ring::{Automorphism, Buffer, Coeff, Modulus, Ntt, Poly, Prime, for_each_limb, for_each_limb_pair};
 use crate::{FheError, KeyId, Parameters};
 
 use super::keys::SecretKey;
@@ -124,9 +124,10 @@ impl Digits {
     /// [`FheError::NoSpecialPrimes`].
     pub(crate) fn new(parameters: &Parameters, poly: &Poly<Ntt>) -> Result<Self, FheError> {
         has_special(parameters)?;
-        let (level, special, degree) = (poly.limbs(), parameters.special(), parameters.degree());
-        let mut coefficients = poly.clone();
-        for_each_limb(coefficients.values_mut(), parameters.ciphertext_basis(), |_, prime, limb| {
+        let (level, special) = (poly.limbs(), parameters.special());
+        let mut coefficients = Poly::<Coeff>::any(parameters.ciphertext_basis(), level);
+        for_each_limb(coefficients.values_mut(), parameters.ciphertext_basis(), |i, prime, limb| {
+            limb.copy_from_slice(poly.limb(i));
             prime.backward_unscaled(limb);
         });
         let basis = parameters.key_basis();
@@ -138,7 +139,7 @@ impl Digits {
                 let own = digit * special..((digit + 1) * special).min(level);
                 let from: Vec<&[u64]> = own.clone().map(|i| coefficients.limb(i)).collect();
                 let weighted = conversion.weigh(&from);
-                let mut part = Poly::zero(basis, special + level);
+                let mut part = Poly::any(basis, special + level);
                 for_each_limb(part.values_mut(), basis, |i, prime, limb| match target(special, &own, i) {
                     None => limb.copy_from_slice(poly.limb(i - special)),
                     Some(target) => {
@@ -167,7 +168,7 @@ impl Digits {
     pub(crate) fn switch_image(&self, key: &SwitchingKey, image: Option<&Automorphism>) -> [Poly<Ntt>; 2] {
         let (special, level) = (self.parameters.special(), self.level);
         let (basis, engine) = (self.parameters.key_basis(), Engine::detect());
-        let [mut first, mut second] = [0, 1].map(|_| Poly::zero(basis, special + level));
+        let [mut first, mut second] = [0, 1].map(|_| Poly::any(basis, special + level));
         for_each_limb_pair((first.values_mut(), second.values_mut()), basis, 0, |i, prime, out, _| {
             let parts: Vec<&[u64]> = self.parts.iter().map(|part| part.limb(i)).collect();
             multiply(engine, prime.modulus(), out, &parts, &key.digits, i, image);
@@ -212,6 +213,7 @@ fn multiply(
 /// A polynomial cut, raised and multiplied with a key in one, limb by limb, so that no digit is kept: [`Digits::switch`] for
 /// one key, bit for bit.
 ///
+/// `limb` writes a limb of the polynomial, given its index and prime.
 /// `terms` are `c_0, c_1, d_0, d_1`, of which `P·(c_0·d_0, c_0·d_1 + c_1·d_0)` is added: the other parts of a product of two
 /// ciphertexts, whose third part is switched.
 ///
@@ -219,31 +221,32 @@ fn multiply(
 /// [`FheError::NoSpecialPrimes`].
 pub(crate) fn switch_once(
     parameters: &Parameters,
-    poly: &Poly<Ntt>,
+    level: usize,
+    limb: impl Fn(usize, &Prime, &mut [u64]) + Send + Sync,
     key: &SwitchingKey,
     terms: Option<[&Poly<Ntt>; 4]>,
 ) -> Result<[Poly<Ntt>; 2], FheError> {
     has_special(parameters)?;
-    let (level, special, degree, engine) = (poly.limbs(), parameters.special(), parameters.degree(), Engine::detect());
-    let mut coefficients = poly.clone();
-    for_each_limb(coefficients.values_mut(), parameters.ciphertext_basis(), |_, prime, limb| {
-        prime.backward_unscaled(limb);
+    let (special, degree, engine) = (parameters.special(), parameters.degree(), Engine::detect());
+    let ciphertext = parameters.ciphertext_basis();
+    let (mut poly, mut coefficients) = (Poly::<Ntt>::any(ciphertext, level), Poly::<Coeff>::any(ciphertext, level));
+    for_each_limb_pair((poly.values_mut(), coefficients.values_mut()), ciphertext, 0, |i, prime, (values, copy), _| {
+        limb(i, prime, values);
+        copy.copy_from_slice(values);
+        prime.backward_unscaled(copy);
     });
     let raise = parameters.raise(level);
     let own = |digit: usize| digit * special..((digit + 1) * special).min(level);
     let weighted: Vec<_> = raise
         .iter()
         .enumerate()
-        .map(|(digit, conversion)| {
-            conversion.weigh(&own(digit).map(|i| coefficients.limb(i)).collect::<Vec<&[u64]>>())
-        })
+        .map(|(digit, conversion)| conversion.weigh(&own(digit).map(|i| coefficients.limb(i)).collect::<Vec<&[u64]>>()))
         .collect();
     let basis = parameters.key_basis();
-    let [mut first, mut second] = [0, 1].map(|_| Poly::zero(basis, special + level));
-    let room = (raise.len() + 3) * degree;
-    for_each_limb_pair((first.values_mut(), second.values_mut()), basis, room, |i, prime, out, room| {
+    let [mut first, mut second] = [0, 1].map(|_| Poly::any(basis, special + level));
+    let room = raise.len() * degree;
+    for_each_limb_pair((first.values_mut(), second.values_mut()), basis, room, |i, prime, out, raised| {
         let q = prime.modulus();
-        let (raised, room) = room.split_at_mut(raise.len() * degree);
         for (digit, limb) in raised.chunks_exact_mut(degree).enumerate() {
             if let Some(target) = target(special, &own(digit), i) {
                 raise[digit].gather(&weighted[digit], target, limb);
@@ -258,19 +261,9 @@ pub(crate) fn switch_once(
         let (first, second) = out;
         multiply(engine, q, (first, second), &parts, &key.digits, i, None);
         // P times anything is nothing modulo P.
-        if let (Some([c0, c1, d0, d1]), Some(limb)) = (terms, i.checked_sub(special)) {
+        if let (Some(terms), Some(limb)) = (terms, i.checked_sub(special)) {
             let product = basis.moduli().take(special).fold(1, |product, p| q.mul(product, q.reduce(p.value())));
-            let factor = q.factor(product);
-            let (scaled, sums) = room.split_at_mut(degree);
-            let (sum, other) = sums.split_at_mut(degree);
-            scaled.copy_from_slice(c0.limb(limb));
-            kernels::scale(engine, q, scaled, factor);
-            kernels::dot_both(engine, q, (sum, other), &[[scaled, d0.limb(limb), d1.limb(limb)]], None);
-            kernels::add(engine, q, first, sum);
-            scaled.copy_from_slice(c1.limb(limb));
-            kernels::scale(engine, q, scaled, factor);
-            kernels::mul_add(engine, q, other, scaled, d0.limb(limb));
-            kernels::add(engine, q, second, other);
+            kernels::add_tensor(engine, q, (first, second), terms.map(|term| term.limb(limb)), q.factor(product));
         }
     });
     Ok([first, second])
@@ -289,7 +282,7 @@ pub(crate) fn lower(parameters: &Parameters, mut poly: Poly<Ntt>) -> Poly<Ntt> {
 pub(crate) fn rescale(parameters: &Parameters, poly: &Poly<Ntt>) -> Poly<Ntt> {
     let (degree, level) = (parameters.degree(), poly.limbs());
     let (kept, last) = poly.values().split_at((level - 1) * degree);
-    let mut last = last.to_vec();
+    let mut last = Buffer::copy(last);
     parameters.ciphertext_basis().primes()[level - 1].backward_unscaled(&mut last);
     divide(parameters, parameters.rescale(level), &[&last], kept)
 }
@@ -312,7 +305,7 @@ pub(crate) fn lower_rescale(parameters: &Parameters, mut poly: Poly<Ntt>) -> Pol
 fn divide(parameters: &Parameters, division: &Division, dropped: &[&[u64]], kept: &[u64]) -> Poly<Ntt> {
     let (basis, degree) = (parameters.ciphertext_basis(), parameters.degree());
     let weighted = division.weigh(dropped);
-    let mut quotient = Poly::zero(basis, kept.len() / degree);
+    let mut quotient = Poly::any(basis, kept.len() / degree);
     for_each_limb(quotient.values_mut(), basis, |i, prime, limb| {
         division.limb(&weighted, i, prime, &kept[i * degree..][..degree], limb);
     });
