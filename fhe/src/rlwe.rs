@@ -11,7 +11,7 @@ pub use ciphertext::Ciphertext;
 pub use keys::{KeyId, PublicKey, SecretKey};
 pub use switching::{GaloisKeys, RelinearisationKey, SwitchingKey};
 
-pub(crate) use switching::{Digits, lower, lower_rescale, rescale, switch_once, switching_noise};
+pub(crate) use switching::{Digits, lower, rescale, switch_once, switching_noise};
 
 #[cfg(test)]
 mod tests {
@@ -154,20 +154,21 @@ mod tests {
                 let image = digits.automorphism(automorphism).switch(key);
                 assert_eq!(digits.switch_image(key, Some(automorphism)), image);
                 let limb = |i: usize, _: &crate::ring::Prime, limb: &mut [u64]| limb.copy_from_slice(poly.limb(i));
-                assert_eq!(switch_once(&parameters, level, limb, key, None).unwrap(), digits.switch(key));
-
-                // With the other terms of a product: lowered, they are added to the switched polynomial.
-                let with = switch_once(&parameters, level, limb, key, Some(terms.each_ref())).unwrap();
+                let switch = |terms, rescaled| switch_once(&parameters, level, limb, key, terms, rescaled).unwrap();
+                let wanted = digits.switch(key).map(|part| lower(&parameters, part));
+                assert_eq!(switch(None, false), wanted);
+                // With the other terms of a product.
                 let [c0, c1, d0, d1] = &terms;
                 let mut second = c0.product(d1);
                 second.mul_add(c1, d0);
-                let wanted = digits.switch(key).map(|part| lower(&parameters, part));
-                for ((with, mut wanted), term) in with.into_iter().zip(wanted).zip([c0.product(d0), second]) {
+                let both = switch(Some(terms.each_ref()), false);
+                let at_once = (level > 1).then(|| switch(Some(terms.each_ref()), true));
+                for (part, (mut wanted, term)) in wanted.into_iter().zip([c0.product(d0), second]).enumerate() {
                     wanted.add_assign(&term);
-                    assert_eq!(lower(&parameters, with.clone()), wanted);
-                    if level > 1 {
+                    assert_eq!(both[part], wanted);
+                    if let Some(at_once) = &at_once {
                         // One rounding instead of two: at most one apart.
-                        let mut apart = lower_rescale(&parameters, with).into_coeff();
+                        let mut apart = at_once[part].clone().into_coeff();
                         apart.sub_assign(&rescale(&parameters, &wanted).into_coeff());
                         assert!(largest(&apart) <= 1);
                     }

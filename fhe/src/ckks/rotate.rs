@@ -60,8 +60,7 @@ impl Ciphertext {
         let (automorphism, key) = keys.key(exponent)?;
         let [c0, c1] = self.parts();
         let image = |i: usize, _: &Prime, limb: &mut [u64]| automorphism.transform(c1.limb(i), limb);
-        let switched = switch_once(self.ring(), self.level(), image, key, None)?;
-        let mut parts = switched.map(|part| lower(self.ring(), part));
+        let mut parts = switch_once(self.ring(), self.level(), image, key, None, false)?;
         parts[0].add_assign(&c0.automorphism(automorphism));
         let noise = self.noise().plus(self.switching(keys.deviation()));
         self.with(parts.to_vec(), self.scale(), self.bound(), noise)

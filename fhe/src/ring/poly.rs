@@ -191,11 +191,6 @@ impl Poly<Coeff> {
         });
     }
 
-    /// What its limbs were transformed to one by one.
-    pub(crate) fn transformed(self) -> Poly<Ntt> {
-        Poly { basis: self.basis, values: self.values, form: PhantomData }
-    }
-
     /// Its values at the roots.
     pub fn into_ntt(mut self) -> Poly<Ntt> {
         for_each_limb(&mut self.values, &self.basis, |_, prime, limb| prime.forward(limb));
