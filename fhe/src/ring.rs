@@ -1,6 +1,7 @@
 //! Residue number systems: primes, bases, and polynomials of `Z_Q[X]/(X^N + 1)` by coefficients or by transform.
 
 mod basis;
+mod buffer;
 pub(crate) mod convert;
 pub(crate) mod kernels;
 mod limbs;
@@ -14,5 +15,6 @@ pub use poly::{Coeff, Form, Ntt, Poly};
 pub use sample::Seed;
 
 pub(crate) use basis::{DEGREES, exponent_at, place_of};
+pub(crate) use buffer::Buffer;
 pub(crate) use limbs::{for_each_limb, for_each_limb_pair};
 pub(crate) use modulus::{Factor, is_prime};

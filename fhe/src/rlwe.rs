@@ -12,9 +12,7 @@ pub use keys::{KeyId, PublicKey, SecretKey};
 pub use switching::{GaloisKeys, RelinearisationKey, SwitchingKey};
 
 pub(crate) use keys::read_deviation;
-pub(crate) use switching::{
-    Digits, add_gadget, has_special, lower, lower_rescale, rescale, switch_once, switching_noise,
-};
+pub(crate) use switching::{Digits, add_gadget, has_special, lower, rescale, switch_once, switching_noise};
 
 #[cfg(test)]
 mod tests {
@@ -139,6 +137,46 @@ mod tests {
         let noise = noise_of(&secret, &rotated, &message.automorphism(automorphism));
         assert!((noise as f64).log2() <= bound.log2());
         assert_eq!(keys.key(3).unwrap_err(), FheError::NoGaloisKey(3));
+    }
+
+    #[test]
+    fn every_way_of_switching_gives_the_same_bits() {
+        for special in [&[50][..], &[50, 50], &[50; 5]] {
+            let (parameters, mut rng) = (parameters(special), ChaCha20Rng::seed_from_u64(9));
+            let secret = SecretKey::generate(&parameters, &mut rng);
+            let keys = GaloisKeys::generate(&secret, [125], &mut rng).unwrap();
+            let (automorphism, key) = keys.key(125).unwrap();
+            for level in 1..=5 {
+                let basis = parameters.ciphertext_basis();
+                let seed = crate::ring::sample::Seed([3; 32]);
+                let poly = crate::ring::sample::uniform(basis, level, seed, 7);
+                let terms: [Poly<Ntt>; 4] =
+                    std::array::from_fn(|i| crate::ring::sample::uniform(basis, level, seed, 8 + i as u64));
+                let digits = Digits::new(&parameters, &poly).unwrap();
+                let image = digits.automorphism(automorphism).switch(key);
+                assert_eq!(digits.switch_image(key, Some(automorphism)), image);
+                let limb = |i: usize, _: &crate::ring::Prime, limb: &mut [u64]| limb.copy_from_slice(poly.limb(i));
+                let switch = |terms, rescaled| switch_once(&parameters, level, limb, key, terms, rescaled).unwrap();
+                let wanted = digits.switch(key).map(|part| lower(&parameters, part));
+                assert_eq!(switch(None, false), wanted);
+                // With the other terms of a product.
+                let [c0, c1, d0, d1] = &terms;
+                let mut second = c0.product(d1);
+                second.mul_add(c1, d0);
+                let both = switch(Some(terms.each_ref()), false);
+                let at_once = (level > 1).then(|| switch(Some(terms.each_ref()), true));
+                for (part, (mut wanted, term)) in wanted.into_iter().zip([c0.product(d0), second]).enumerate() {
+                    wanted.add_assign(&term);
+                    assert_eq!(both[part], wanted);
+                    if let Some(at_once) = &at_once {
+                        // One rounding instead of two: at most one apart.
+                        let mut apart = at_once[part].clone().into_coeff();
+                        apart.sub_assign(&rescale(&parameters, &wanted).into_coeff());
+                        assert!(largest(&apart) <= 1);
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ impl Ciphertext {
         rng: &mut R,
     ) -> Result<Self, FheError> {
         key.parameters().matches(plaintext.ring())?;
-        let (inner, noise) = key.encrypt(plaintext.poly().clone(), rng);
+        let (inner, noise) = key.encrypt_ref(plaintext.poly(), rng);
         Self::fresh(plaintext, inner, key.deviation(), noise)
     }
 
@@ -264,7 +264,9 @@ impl Ciphertext {
         let noise = product_noise((size(self.bound, self.scale), self.noise), (size(factor.abs(), scale), rounding));
         fits(self.ring(), self.level(), bound, product, noise)?;
         let mut parts = self.inner.parts().to_vec();
-        parts.iter_mut().for_each(|part| part.scale(|prime| residue(prime.modulus(), integer)));
+        for part in &mut parts {
+            part.scale(|prime| residue(prime.modulus(), integer));
+        }
         self.with(parts, product, bound, noise)
     }
 
@@ -305,7 +307,9 @@ impl Ciphertext {
 
     /// Reads a ciphertext of this ring.
     ///
-    /// Its bounds are what the sender says: who does not trust the sender must not rely on them.
+    /// # Security
+    /// Scale and bounds are what the sender says: who does not trust the sender must not rely on them, least of all to release
+    /// what comes of the ciphertext.
     ///
     /// # Errors
     /// [`FheError::EncodedParameters`], [`FheError::Truncated`], [`FheError::Residue`], [`FheError::Malformed`],

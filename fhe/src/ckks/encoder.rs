@@ -63,9 +63,9 @@ impl Encoder {
         let (mut re, mut im) = (vec![0.0; slots], vec![0.0; slots]);
         for (index, (&value, (re, im))) in values.iter().zip(re.iter_mut().zip(&mut im)).enumerate() {
             let value: Complex = value.into();
-            // Not `>`: a NaN is refused as well.
-            if !(value.abs() <= bound) {
-                return Err(FheError::SlotValue { index, value: value.abs(), bound });
+            let size = value.abs();
+            if size.is_nan() || size > bound {
+                return Err(FheError::SlotValue { index, value: size, bound });
             }
             (*re, *im) = (value.re, value.im);
         }

@@ -6,6 +6,9 @@ use crate::{FheError, Parameters};
 use super::encoder::{fits, size};
 use super::{Ciphertext, Encoder, Scale};
 
+/// Encoded diagonals by their baby step.
+type Diagonals = Vec<(usize, Poly<Ntt>)>;
+
 /// A matrix in the clear that encrypted vectors are multiplied by, cut into encoded diagonals.
 ///
 /// The slots are blocks of one length, each with a vector in its first slots, and every block is multiplied by the matrix.
@@ -19,7 +22,7 @@ pub struct Matrix {
     level: usize,
     scale: Scale,
     /// Giant steps: by how much their sum is rotated, and its diagonals by baby step.
-    giants: Vec<(isize, Vec<(usize, Poly<Ntt>)>)>,
+    giants: Vec<(isize, Diagonals)>,
     /// The largest sum of absolute values of a row.
     row: f64,
     /// What encoding changed in all diagonals.

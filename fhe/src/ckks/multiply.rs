@@ -1,7 +1,8 @@
 use crate::FheError;
 use crate::noise::NoiseBound;
-use crate::ring::{Ntt, Poly};
-use crate::rlwe::{RelinearisationKey, lower, lower_rescale, rescale, switch_once, switching_noise};
+use crate::ring::kernels::{self, Engine};
+use crate::ring::{Ntt, Poly, Prime};
+use crate::rlwe::{RelinearisationKey, rescale, switch_once, switching_noise};
 
 use super::ciphertext::product_noise;
 use super::encoder::{fits, size};
@@ -16,7 +17,7 @@ impl Ciphertext {
         let (scale, bound, noise) = self.product_bounds(other, key)?;
         let noise = noise.plus(key.noise(self.level()));
         fits(self.ring(), self.level(), bound, scale, noise)?;
-        let parts = self.tensor(other, key)?.map(|part| lower(self.ring(), part));
+        let parts = self.product(other, key, false)?;
         self.with(parts.to_vec(), scale, bound, noise)
     }
 
@@ -29,7 +30,7 @@ impl Ciphertext {
         let noise = noise.plus(key.noise(self.level()));
         fits(self.ring(), self.level(), bound, scale, noise)?;
         let (scale, noise) = self.rescaled(scale, bound, noise, self.last_prime())?;
-        let parts = self.tensor(other, key)?.map(|part| lower_rescale(self.ring(), part));
+        let parts = self.product(other, key, true)?;
         self.with(parts.to_vec(), scale, bound, noise)
     }
 
@@ -104,10 +105,14 @@ impl Ciphertext {
         Ok((scale, self.bound() * other.bound(), noise))
     }
 
-    /// `P` times the product under the secret alone, modulo `P` and the level's primes.
-    fn tensor(&self, other: &Self, key: &RelinearisationKey) -> Result<[Poly<Ntt>; 2], FheError> {
+    /// The product under the secret alone, divided by the last prime or not.
+    fn product(&self, other: &Self, key: &RelinearisationKey, rescaled: bool) -> Result<[Poly<Ntt>; 2], FheError> {
         let ([c0, c1], [d0, d1]) = (self.parts(), other.parts());
-        switch_once(self.ring(), &c1.product(d1), key.key(), Some([c0, c1, d0, d1]))
+        let engine = Engine::detect();
+        let third = |i: usize, prime: &Prime, limb: &mut [u64]| {
+            kernels::product(engine, prime.modulus(), limb, c1.limb(i), d1.limb(i));
+        };
+        switch_once(self.ring(), self.level(), third, key.key(), Some([c0, c1, d0, d1]), rescaled)
     }
 
     /// The two parts.

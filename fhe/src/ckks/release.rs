@@ -24,15 +24,17 @@ impl Precision {
 /// Released by rounding to multiples of `2^-precision`.
 ///
 /// A heuristic: noise is below half a unit, so that it shows only where a value is next to the edge between two multiples.
-/// Nothing is proven of it (Li, Micciancio 2021/1533 count such measures among the unproven); [`Flooding`] is.
+/// It turns away the key recovery of Li and Micciancio (ePrint 2020/1533), but nothing is proven of it; of [`Flooding`]
+/// something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rounding;
 
 /// Released under Gaussian noise of deviation `√(12τ)·2^(s/2)` times the bound of the ciphertext's own, in every coefficient.
 ///
-/// For `τ` releases in all under one key, this loses less than a bit from `s` bits of statistical security
-/// (Li, Micciancio, Schultz, Sorrell 2022/816, Theorem 2 with §4's Gaussian mechanism; the tracked bound is of the ℓ₂ norm
-/// too, as is asked for there). The noise is drawn in double precision, which the proof does not count.
+/// For `τ` releases in all under one key, `s` bits of statistical security beside the computational security of the encryption
+/// (Li, Micciancio, Schultz, Sorrell, ePrint 2022/816): what a release tells of the noise is small beside the flood, in the ℓ₂
+/// norm of coefficients, which the tracked bound is not below. It covers noise that keeps to its bound, of ciphertexts whose
+/// bounds are honest. The flood is drawn in double precision, which the proof does not count.
 #[derive(Debug)]
 pub struct Flooding {
     security: u32,
@@ -208,7 +210,7 @@ impl Encoder {
         Ok(Released { slots, precision, mode })
     }
 
-    /// Message and noise as they are: what must not leave this crate (Li, Micciancio 2021).
+    /// Message and noise as they are: what must not leave this crate.
     pub(crate) fn decode_raw(&self, ciphertext: &Ciphertext, secret: &SecretKey) -> Result<Vec<Complex>, FheError> {
         Ok(self.slots(&self.phase(ciphertext, secret)?, ciphertext.scale()))
     }
@@ -237,7 +239,8 @@ fn whole(ciphertext: &Ciphertext) -> NoiseBound {
 /// [`FheError::Precision`] unless the error is at most half a unit; [`FheError::ScaleCapacity`] for what integers here cannot hold.
 fn check(ciphertext: &Ciphertext, precision: Precision, error: NoiseBound) -> Result<(), FheError> {
     let possible = ciphertext.scale().log2() - error.log2() - 1.0;
-    if f64::from(precision.0) > possible {
+    // Below −500 no float would hold the unit.
+    if f64::from(precision.0) > possible || precision.0 < -500 {
         return Err(FheError::Precision { asked: precision.0, possible });
     }
     let needed = whole(ciphertext).plus(error).log2();

@@ -1,5 +1,5 @@
 use crate::FheError;
-use crate::ring::Poly;
+use crate::ring::{Poly, Prime};
 use crate::rlwe::{Digits, GaloisKeys, lower, switch_once};
 
 use super::Ciphertext;
@@ -58,10 +58,10 @@ impl Ciphertext {
             return Ok(self.clone());
         }
         let (automorphism, key) = keys.key(exponent)?;
-        let [c0, c1] = self.parts().map(|part| part.automorphism(automorphism));
-        let switched = switch_once(self.ring(), &c1, key, None)?;
-        let mut parts = switched.map(|part| lower(self.ring(), part));
-        parts[0].add_assign(&c0);
+        let [c0, c1] = self.parts();
+        let image = |i: usize, _: &Prime, limb: &mut [u64]| automorphism.transform(c1.limb(i), limb);
+        let mut parts = switch_once(self.ring(), self.level(), image, key, None, false)?;
+        parts[0].add_assign(&c0.automorphism(automorphism));
         let noise = self.noise().plus(self.switching(keys.deviation()));
         self.with(parts.to_vec(), self.scale(), self.bound(), noise)
     }

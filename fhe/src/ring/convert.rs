@@ -1,4 +1,5 @@
 use super::basis::{Prime, RnsBasis};
+use super::buffer::Buffer;
 #[cfg(target_arch = "x86_64")]
 use super::kernels::ifma::{Ifma, Lanes, Wide};
 use super::kernels::{self, Engine};
@@ -112,7 +113,7 @@ impl BaseConversion {
 
     /// The part of a conversion that every target shares, for [`Self::gather`].
     pub(crate) fn weigh(&self, from: &[&[u64]]) -> Weighted {
-        let mut rows = vec![0; from[0].len() * (self.sources.len() + 1)];
+        let mut rows = Buffer::any(from[0].len() * (self.sources.len() + 1));
         self.weigh_on(Engine::detect(), from, 0, &mut rows);
         Weighted(rows)
     }
@@ -127,22 +128,24 @@ impl BaseConversion {
         assert_eq!(from.len(), self.sources.len(), "a limb for each source prime");
         let width = rows.len() / (from.len() + 1);
         let (rows, quotients) = rows.split_at_mut(width * from.len());
-        quotients.fill(1 << 50);
-        for ((source, limb), row) in self.sources.iter().zip(from).zip(rows.chunks_exact_mut(width)) {
-            let limb = &limb[start..start + width];
-            match engine {
-                Engine::Portable => source.weigh(limb, row, quotients),
-                #[cfg(target_arch = "x86_64")]
-                Engine::Ifma(simd) => source.weigh_ifma(simd, limb, row, quotients),
+        for (block, quotients) in quotients.chunks_mut(BLOCK).enumerate() {
+            let (at, count) = (block * BLOCK, quotients.len());
+            quotients.fill(1 << 50);
+            for ((source, limb), row) in self.sources.iter().zip(from).zip(rows.chunks_exact_mut(width)) {
+                let (limb, row) = (&limb[start + at..][..count], &mut row[at..at + count]);
+                match engine {
+                    Engine::Portable => source.weigh(limb, row, quotients),
+                    #[cfg(target_arch = "x86_64")]
+                    Engine::Ifma(simd) => source.weigh_ifma(simd, limb, row, quotients),
+                }
             }
+            quotients.iter_mut().for_each(|sum| *sum >>= 51);
         }
-        quotients.iter_mut().for_each(|sum| *sum >>= 51);
     }
 }
 
 /// Residues weighted for a conversion, and the multiples of `Q` to subtract.
-#[derive(Clone, Debug)]
-pub(crate) struct Weighted(Vec<u64>);
+pub(crate) struct Weighted(Buffer);
 
 impl Source {
     fn weigh(&self, limb: &[u64], row: &mut [u64], quotients: &mut [u64]) {

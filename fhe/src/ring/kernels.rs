@@ -46,6 +46,8 @@ kernels! {
     sub(a: &mut [u64], b: &[u64]);
     /// `a ·= b`.
     mul(a: &mut [u64], b: &[u64]);
+    /// `out = a·b`.
+    product(out: &mut [u64], a: &[u64], b: &[u64]);
     /// `sum += a·b`.
     mul_add(sum: &mut [u64], a: &[u64], b: &[u64]);
     /// `a ·= factor`.
@@ -93,6 +95,23 @@ pub(crate) fn dot_both(
     }
 }
 
+/// `out_0 += factor·c_0·d_0` and `out_1 += factor·(c_0·d_1 + c_1·d_0)` for `c_0, c_1, d_0, d_1`.
+pub(crate) fn add_tensor(
+    engine: Engine,
+    q: Modulus,
+    out: (&mut [u64], &mut [u64]),
+    parts: [&[u64]; 4],
+    factor: Factor,
+) {
+    let length = out.0.len();
+    assert!(parts.iter().all(|part| part.len() == length) && out.1.len() == length, "vectors of one length");
+    match engine {
+        Engine::Portable => portable::add_tensor(q, out, parts, factor),
+        #[cfg(target_arch = "x86_64")]
+        Engine::Ifma(simd) => ifma::add_tensor(simd, q, out, parts, factor),
+    }
+}
+
 /// The residues of signed integers below `2^52`.
 pub(crate) fn lift(engine: Engine, q: Modulus, out: &mut [u64], values: &[i64]) {
     assert_eq!(out.len(), values.len(), "a residue for each");
@@ -126,6 +145,10 @@ mod portable {
 
     pub(super) fn mul(q: Modulus, a: &mut [u64], b: &[u64]) {
         a.iter_mut().zip(b).for_each(|(a, &b)| *a = q.mul(*a, b));
+    }
+
+    pub(super) fn product(q: Modulus, out: &mut [u64], a: &[u64], b: &[u64]) {
+        out.iter_mut().zip(a).zip(b).for_each(|((out, &a), &b)| *out = q.mul(a, b));
     }
 
     pub(super) fn mul_add(q: Modulus, sum: &mut [u64], a: &[u64], b: &[u64]) {
@@ -169,6 +192,15 @@ mod portable {
                 triples.iter().map(|vectors| u128::from(vectors[0][place]) * u128::from(vectors[side][i])).sum()
             };
             (*first, *second) = (q.reduce_wide(sum(1)), q.reduce_wide(sum(2)));
+        }
+    }
+
+    pub(super) fn add_tensor(q: Modulus, out: (&mut [u64], &mut [u64]), parts: [&[u64]; 4], factor: Factor) {
+        for (i, (first, second)) in out.0.iter_mut().zip(out.1).enumerate() {
+            let [c0, c1, d0, d1] = parts.map(|part| part[i]);
+            let (c0, c1) = (q.mul_factor(c0, factor), q.mul_factor(c1, factor));
+            *first = q.add(*first, q.mul(c0, d0));
+            *second = q.add(*second, q.add(q.mul(c0, d1), q.mul(c1, d0)));
         }
     }
 
@@ -389,6 +421,19 @@ pub(crate) mod ifma {
         lanewise!(simd, a, b; lanes.mul(simd, a, b));
     }
 
+    pub(super) fn product(simd: Ifma, q: Modulus, out: &mut [u64], a: &[u64], b: &[u64]) {
+        let lanes = Lanes::new(simd, q);
+        simd.vectorize(
+            #[inline(always)]
+            || {
+                let (a, b) = (as_arrays::<8, _>(a).0, as_arrays::<8, _>(b).0);
+                for ((out, a), b) in as_arrays_mut::<8, _>(out).0.iter_mut().zip(a).zip(b) {
+                    *out = cast(lanes.mul(simd, cast(*a), cast(*b)));
+                }
+            },
+        );
+    }
+
     pub(super) fn mul_add(simd: Ifma, q: Modulus, sum: &mut [u64], a: &[u64], b: &[u64]) {
         let lanes = Lanes::new(simd, q);
         lanewise!(simd, sum, a, b; lanes.add(simd, sum, lanes.mul(simd, a, b)));
@@ -528,6 +573,36 @@ pub(crate) mod ifma {
         );
     }
 
+    pub(super) fn add_tensor(
+        simd: Ifma,
+        q: Modulus,
+        out: (&mut [u64], &mut [u64]),
+        parts: [&[u64]; 4],
+        factor: Factor,
+    ) {
+        let (lanes, wide) = (Lanes::new(simd, q), Wide::new(simd, q));
+        simd.vectorize(
+            #[inline(always)]
+            || {
+                let (value, quotient) = (simd.splat(factor.value), simd.splat(factor.quotient));
+                let (first, second) = (as_arrays_mut::<8, _>(out.0).0, as_arrays_mut::<8, _>(out.1).0);
+                let parts = parts.map(|part| as_arrays::<8, _>(part).0);
+                for (i, (first, second)) in first.iter_mut().zip(second).enumerate() {
+                    let [c0, c1, d0, d1]: [u64x8; 4] = parts.map(|part| cast(part[i]));
+                    let c0 = lanes.mul_factor(simd, c0, value, quotient);
+                    let c1 = lanes.mul_factor(simd, c1, value, quotient);
+                    // What is added to is a sum's low half to start with.
+                    let (low, high) =
+                        (simd.mul_low_add(cast(*first), c0, d0), simd.mul_high_add(simd.splat(0), c0, d0));
+                    *first = cast(wide.reduce(simd, lanes, low, high));
+                    let low = simd.mul_low_add(simd.mul_low_add(cast(*second), c0, d1), c1, d0);
+                    let high = simd.mul_high_add(simd.mul_high_add(simd.splat(0), c0, d1), c1, d0);
+                    *second = cast(wide.reduce(simd, lanes, low, high));
+                }
+            },
+        );
+    }
+
     pub(super) fn lift(simd: Ifma, q: Modulus, out: &mut [u64], values: &[i64]) {
         let (lanes, one) = (Lanes::new(simd, q), q.factor(1));
         simd.vectorize(
@@ -586,7 +661,15 @@ mod tests {
                 run(Engine::detect(), &mut fast);
                 (portable, fast)
             };
-            let runs: [&dyn Fn(Engine, &mut Vec<u64>); 8] = [
+            let image = Automorphism::new(64, 2 * (seed as usize % 64) + 1).unwrap();
+            let signed: Vec<i64> = a.iter().zip(&b).map(|(&a, &b)| a as i64 - b as i64).collect();
+            let doubled = |run: &dyn Fn((&mut [u64], &mut [u64])), x: &mut Vec<u64>| {
+                let mut second = x.clone();
+                run((x, &mut second));
+                x.extend(second);
+            };
+            let many = [[&a[..], &b, &c]; 16];
+            let runs: [&dyn Fn(Engine, &mut Vec<u64>); 15] = [
                 &|e, x| add(e, q, x, &a),
                 &|e, x| sub(e, q, x, &a),
                 &|e, x| mul(e, q, x, &a),
@@ -595,6 +678,13 @@ mod tests {
                 &|e, x| sub_scale(e, q, x, &a, factor),
                 &|e, x| dot(e, q, x, &[(&a[..], &b[..]); 16]),
                 &|e, x| combine(e, q, x, &[(&a[..], b[0]), (&b[..], a[1]), (&wide[..], c[1]), (&wide[..], q.value() - 1)]),
+                &|e, x| product(e, q, x, &a, &b),
+                &|e, x| lift(e, q, x, &signed),
+                &|e, x| permute(e, &image, &a, x),
+                &|e, x| doubled(&|x| add_tensor(e, q, x, [&a, &b, &c, &a], factor), x),
+                &|e, x| doubled(&|x| dot_both(e, q, x, &many[..3], None), x),
+                &|e, x| doubled(&|x| dot_both(e, q, x, &many[..4], Some(&image)), x),
+                &|e, x| doubled(&|x| dot_both(e, q, x, &many, Some(&image)), x),
             ];
             for (kernel, run) in runs.into_iter().enumerate() {
                 let (portable, fast) = both(run);

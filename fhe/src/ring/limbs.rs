@@ -1,4 +1,5 @@
 use super::basis::{Prime, RnsBasis};
+use super::buffer::Buffer;
 
 /// Calls `work` with the index, the prime and the residues of every limb, on several threads if there are.
 ///
@@ -24,14 +25,13 @@ pub(crate) fn for_each_limb(
     values.chunks_exact_mut(degree).zip(basis.primes()).enumerate().for_each(|(i, (limb, prime))| work(i, prime, limb));
 }
 
-/// The same for two polynomials at once, limb by limb, with `scratch` residues of room that start as anything.
+/// The same for limbs of two polynomials at once, whatever their primes, with `scratch` residues of room that hold anything.
 pub(crate) fn for_each_limb_pair(
     (first, second): (&mut [u64], &mut [u64]),
-    basis: &RnsBasis,
+    degree: usize,
     scratch: usize,
-    work: impl Fn(usize, &Prime, (&mut [u64], &mut [u64]), &mut [u64]) + Send + Sync,
+    work: impl Fn(usize, (&mut [u64], &mut [u64]), &mut [u64]) + Send + Sync,
 ) {
-    let degree = basis.degree();
     #[cfg(feature = "parallel")]
     {
         use rayon::prelude::*;
@@ -39,13 +39,12 @@ pub(crate) fn for_each_limb_pair(
             first
                 .par_chunks_exact_mut(degree)
                 .zip(second.par_chunks_exact_mut(degree))
-                .zip(basis.primes())
                 .enumerate()
-                .for_each_init(|| vec![0; scratch], |room, (i, (limbs, prime))| work(i, prime, limbs, room));
+                .for_each_init(|| Buffer::any(scratch), |room, (i, limbs)| work(i, limbs, room));
             return;
         }
     }
-    let mut room = vec![0; scratch];
+    let mut room = Buffer::any(scratch);
     let limbs = first.chunks_exact_mut(degree).zip(second.chunks_exact_mut(degree));
-    limbs.zip(basis.primes()).enumerate().for_each(|(i, (limbs, prime))| work(i, prime, limbs, &mut room));
+    limbs.enumerate().for_each(|(i, limbs)| work(i, limbs, &mut room));
 }

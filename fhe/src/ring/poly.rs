@@ -4,6 +4,7 @@ use std::sync::Arc;
 use zeroize::Zeroize;
 
 use super::basis::{Automorphism, Prime, RnsBasis};
+use super::buffer::Buffer;
 use super::kernels::{self, Engine};
 use super::limbs::for_each_limb;
 use super::modulus::Modulus;
@@ -36,7 +37,7 @@ impl Form for Ntt {}
 #[derive(Clone)]
 pub struct Poly<F> {
     basis: Arc<RnsBasis>,
-    values: Vec<u64>,
+    values: Buffer,
     form: PhantomData<F>,
 }
 
@@ -44,11 +45,17 @@ impl<F: Form> Poly<F> {
     /// Zero, modulo the first `limbs` primes.
     pub fn zero(basis: &Arc<RnsBasis>, limbs: usize) -> Self {
         assert!(limbs <= basis.len(), "a polynomial has at most the limbs of its basis");
-        Self { basis: Arc::clone(basis), values: vec![0; limbs * basis.degree()], form: PhantomData }
+        Self { basis: Arc::clone(basis), values: Buffer::zero(limbs * basis.degree()), form: PhantomData }
+    }
+
+    /// Anything, modulo the first `limbs` primes: for what is written before it is read.
+    pub(crate) fn any(basis: &Arc<RnsBasis>, limbs: usize) -> Self {
+        assert!(limbs <= basis.len(), "a polynomial has at most the limbs of its basis");
+        Self { basis: Arc::clone(basis), values: Buffer::any(limbs * basis.degree()), form: PhantomData }
     }
 
     /// From its limbs, one after another, of canonical residues.
-    pub(crate) fn from_values(basis: &Arc<RnsBasis>, values: Vec<u64>) -> Self {
+    pub(crate) fn from_values(basis: &Arc<RnsBasis>, values: Buffer) -> Self {
         assert!(values.len().is_multiple_of(basis.degree()), "limbs are whole");
         assert!(values.len() <= basis.len() * basis.degree(), "a polynomial has at most the limbs of its basis");
         Self { basis: Arc::clone(basis), values, form: PhantomData }
@@ -69,7 +76,7 @@ impl<F: Form> Poly<F> {
                 return Err(FheError::Residue { value, modulus: q.value() });
             }
         }
-        Ok(Self::from_values(basis, values))
+        Ok(Self::from_values(basis, Buffer::copy(&values)))
     }
 
     /// The basis that its limbs are the first of.
@@ -109,7 +116,7 @@ impl<F: Form> Poly<F> {
 
     /// The same polynomial modulo the first `limbs` primes alone.
     pub(crate) fn truncated(&self, limbs: usize) -> Self {
-        Self::from_values(&self.basis, self.values[..limbs * self.basis.degree()].to_vec())
+        Self::from_values(&self.basis, Buffer::copy(&self.values[..limbs * self.basis.degree()]))
     }
 
     /// The limbs from `first` on, as a polynomial of a basis whose primes they are.
@@ -117,7 +124,7 @@ impl<F: Form> Poly<F> {
         let (ours, theirs) = (&self.basis.primes()[first..first + limbs], &basis.primes()[..limbs]);
         assert!(ours.iter().zip(theirs).all(|(a, b)| a.modulus() == b.modulus()), "the same primes in the same order");
         let degree = self.basis.degree();
-        Self::from_values(basis, self.values[first * degree..][..limbs * degree].to_vec())
+        Self::from_values(basis, Buffer::copy(&self.values[first * degree..][..limbs * degree]))
     }
 
     fn matches(&self, other: &Self) {
@@ -172,7 +179,7 @@ impl Poly<Coeff> {
     /// Unless there is one for each of the `N` powers.
     pub fn from_signed(basis: &Arc<RnsBasis>, limbs: usize, coefficients: &[i64]) -> Self {
         assert_eq!(coefficients.len(), basis.degree(), "a coefficient for each power");
-        let mut poly = Self::zero(basis, limbs);
+        let mut poly = Self::any(basis, limbs);
         let engine = Engine::detect();
         let fits = coefficients.iter().all(|value| value.unsigned_abs() < 1 << 52);
         for_each_limb(&mut poly.values, basis, |_, prime, limb| {
@@ -189,7 +196,7 @@ impl Poly<Coeff> {
     /// The same for coefficients that are known to be smaller than every prime: in time that does not depend on them.
     pub(crate) fn from_small(basis: &Arc<RnsBasis>, limbs: usize, coefficients: &[i64]) -> Self {
         assert_eq!(coefficients.len(), basis.degree(), "a coefficient for each power");
-        let mut poly = Self::zero(basis, limbs);
+        let mut poly = Self::any(basis, limbs);
         for_each_limb(&mut poly.values, basis, |_, prime, limb| {
             small(prime.modulus(), coefficients, limb);
         });
@@ -203,11 +210,6 @@ impl Poly<Coeff> {
         });
     }
 
-    /// What its limbs were transformed to one by one.
-    pub(crate) fn transformed(self) -> Poly<Ntt> {
-        Poly { basis: self.basis, values: self.values, form: PhantomData }
-    }
-
     /// Its values at the roots.
     pub fn into_ntt(mut self) -> Poly<Ntt> {
         for_each_limb(&mut self.values, &self.basis, |_, prime, limb| prime.forward(limb));
@@ -216,7 +218,7 @@ impl Poly<Coeff> {
 
     /// `self(X^g)`.
     pub fn automorphism(&self, automorphism: &Automorphism) -> Self {
-        let mut image = Self::zero(&self.basis, self.limbs());
+        let mut image = Self::any(&self.basis, self.limbs());
         for_each_limb(&mut image.values, &self.basis, |i, prime, to| {
             automorphism.coefficients(prime.modulus(), self.limb(i), to);
         });
@@ -267,8 +269,12 @@ impl Poly<Ntt> {
 
     /// `self·other`.
     pub fn product(&self, other: &Self) -> Self {
-        let mut product = self.clone();
-        product.mul_assign(other);
+        self.matches(other);
+        let mut product = Self::any(&self.basis, self.limbs());
+        let engine = Engine::detect();
+        for_each_limb(&mut product.values, &self.basis, |i, prime, limb| {
+            kernels::product(engine, prime.modulus(), limb, self.limb(i), other.limb(i));
+        });
         product
     }
 
@@ -284,7 +290,7 @@ impl Poly<Ntt> {
 
     /// `self(X^g)`.
     pub fn automorphism(&self, automorphism: &Automorphism) -> Self {
-        let mut image = Self::zero(&self.basis, self.limbs());
+        let mut image = Self::any(&self.basis, self.limbs());
         for_each_limb(&mut image.values, &self.basis, |i, _, to| automorphism.transform(self.limb(i), to));
         image
     }
@@ -298,7 +304,7 @@ impl<F> Zeroize for Poly<F> {
 
 impl<F> PartialEq for Poly<F> {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.basis, &other.basis) && self.values == other.values
+        Arc::ptr_eq(&self.basis, &other.basis) && *self.values == *other.values
     }
 }
 

@@ -35,7 +35,7 @@ impl Seed {
 ///
 /// Limb by limb, residues of `bits` bits are read from BLAKE3 keyed by the seed and kept if below the prime.
 pub(crate) fn uniform(basis: &Arc<RnsBasis>, limbs: usize, seed: Seed, domain: u64) -> Poly<Ntt> {
-    let mut poly = Poly::zero(basis, limbs);
+    let mut poly = Poly::any(basis, limbs);
     for_each_limb(poly.values_mut(), basis, |_, prime, limb| {
         let q = prime.modulus();
         let mut hasher = Hasher::new_keyed(&seed.0);
@@ -101,6 +101,27 @@ impl Noise {
         bytes
     }
 
+    /// A coefficient from every `WIDTH` bytes of the label's stream.
+    fn draw<const WIDTH: usize>(
+        &self,
+        basis: &RnsBasis,
+        label: u64,
+        sample: impl Fn(&[u8; WIDTH]) -> i64,
+    ) -> Zeroizing<Vec<i64>> {
+        let mut hasher = Hasher::new_keyed(&self.seed);
+        hasher.update(b"cipher-nexus noise v1").update(&label.to_le_bytes());
+        let mut stream = hasher.finalize_xof();
+        hasher.zeroize();
+        let mut values = Zeroizing::new(vec![0; basis.degree()]);
+        let mut bytes = Zeroizing::new([[0; WIDTH]; 1024]);
+        for values in values.chunks_mut(1024) {
+            let bytes = &mut bytes[..values.len()];
+            stream.fill(bytes.as_flattened_mut());
+            values.iter_mut().zip(bytes.iter()).for_each(|(value, bytes)| *value = sample(bytes));
+        }
+        values
+    }
+
     /// A secret polynomial that is uniform modulo the first `limbs` primes. Rejected draws show in the time it takes,
     /// kept ones do not.
     pub(crate) fn uniform(&self, basis: &Arc<RnsBasis>, limbs: usize, label: u64) -> Poly<Ntt> {
@@ -120,25 +141,18 @@ impl Noise {
 
     /// Uniform in −1, 0, 1: each coefficient from 64 bits, off by at most `2^-62`; time does not depend on the values.
     pub(crate) fn ternary(&self, basis: &RnsBasis, label: u64) -> Zeroizing<Vec<i64>> {
-        let bytes = self.bytes(label, basis.degree() * 8);
-        let words = bytes.as_chunks::<8>().0;
-        Zeroizing::new(
-            words.iter().map(|&word| ((u128::from(u64::from_le_bytes(word)) * 3) >> 64) as i64 - 1).collect(),
-        )
+        self.draw::<8>(basis, label, |&word| ((u128::from(u64::from_le_bytes(word)) * 3) >> 64) as i64 - 1)
     }
 
     /// Centred binomial of [`ERROR_BOUND`]; time does not depend on the values.
     pub(crate) fn errors(&self, basis: &RnsBasis, label: u64) -> Zeroizing<Vec<i64>> {
         const HALF: u64 = (1 << ERROR_BOUND) - 1;
-        let bytes = self.bytes(label, basis.degree() * 6);
-        let words = bytes.as_chunks::<6>().0;
-        let sample = |chunk: &[u8; 6]| {
+        self.draw::<6>(basis, label, |chunk| {
             let mut word = [0; 8];
             word[..6].copy_from_slice(chunk);
             let bits = u64::from_le_bytes(word);
             i64::from((bits & HALF).count_ones()) - i64::from((bits >> ERROR_BOUND & HALF).count_ones())
-        };
-        Zeroizing::new(words.iter().map(sample).collect())
+        })
     }
 }
 

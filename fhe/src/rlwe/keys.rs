@@ -185,15 +185,25 @@ impl PublicKey {
 
     /// `message + e_0 + b·u` and `e_1 + a·u`, at the level of the message's limbs.
     pub fn encrypt<R: CryptoRng + ?Sized>(&self, message: Poly<Coeff>, rng: &mut R) -> (Ciphertext, NoiseBound) {
+        self.encrypt_ref(&message, rng)
+    }
+
+    /// The same of a message that is kept.
+    pub(crate) fn encrypt_ref<R: CryptoRng + ?Sized>(
+        &self,
+        message: &Poly<Coeff>,
+        rng: &mut R,
+    ) -> (Ciphertext, NoiseBound) {
         let (basis, level, degree) = (self.parameters.ciphertext_basis(), message.limbs(), self.parameters.degree());
         let noise = Noise::new(rng);
         let (u, e0, e1) = (noise.ternary(basis, 0), noise.errors(basis, 1), noise.errors(basis, 2));
-        let [mut c0, mut c1] = [message, Poly::zero(basis, level)];
+        let [mut c0, mut c1] = [0, 1].map(|_| Poly::any(basis, level));
         let engine = Engine::detect();
-        for_each_limb_pair((c0.values_mut(), c1.values_mut()), basis, degree, |i, prime, (c0, c1), room| {
-            let q = prime.modulus();
+        for_each_limb_pair((c0.values_mut(), c1.values_mut()), degree, degree, |i, (c0, c1), room| {
+            let (prime, q) = (&basis.primes()[i], basis.primes()[i].modulus());
             small(q, &u, room);
             prime.forward(room);
+            c0.copy_from_slice(message.limb(i));
             add_small(q, &e0, c0);
             prime.forward(c0);
             small(q, &e1, c1);
@@ -202,7 +212,6 @@ impl PublicKey {
             kernels::mul_add(engine, q, c1, self.a.limb(i), room);
             room.zeroize();
         });
-        let (c0, c1) = (c0.transformed(), c1.transformed());
         let bound = self.parameters.noise().fresh_public(self.deviation);
         (Ciphertext::new(&self.parameters, self.id, vec![c0, c1]), bound)
     }

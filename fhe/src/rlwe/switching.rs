@@ -5,10 +5,10 @@ use zeroize::Zeroize;
 
 use crate::bytes::{Kind, Reader, Writer};
 use crate::noise::{NoiseBound, TERNARY_DEVIATION, UNIFORM_DEVIATION};
-use crate::ring::convert::Division;
+use crate::ring::convert::{BaseConversion, Division, Weighted};
 use crate::ring::kernels::{self, Engine};
 use crate::ring::sample::{ERROR_DEVIATION, Noise, Seed, uniform};
-use crate::ring::{Automorphism, Modulus, Ntt, Poly, for_each_limb, for_each_limb_pair};
+use crate::ring::{Automorphism, Buffer, Coeff, Modulus, Ntt, Poly, Prime, for_each_limb, for_each_limb_pair};
 use crate::{FheError, KeyId, Parameters};
 
 use super::keys::SecretKey;
@@ -146,9 +146,10 @@ impl Digits {
     /// [`FheError::NoSpecialPrimes`].
     pub(crate) fn new(parameters: &Parameters, poly: &Poly<Ntt>) -> Result<Self, FheError> {
         has_special(parameters)?;
-        let (level, special, degree) = (poly.limbs(), parameters.special(), parameters.degree());
-        let mut coefficients = poly.clone();
-        for_each_limb(coefficients.values_mut(), parameters.ciphertext_basis(), |_, prime, limb| {
+        let (level, special) = (poly.limbs(), parameters.special());
+        let mut coefficients = Poly::<Coeff>::any(parameters.ciphertext_basis(), level);
+        for_each_limb(coefficients.values_mut(), parameters.ciphertext_basis(), |i, prime, limb| {
+            limb.copy_from_slice(poly.limb(i));
             prime.backward_unscaled(limb);
         });
         let basis = parameters.key_basis();
@@ -160,7 +161,7 @@ impl Digits {
                 let own = digit * special..((digit + 1) * special).min(level);
                 let from: Vec<&[u64]> = own.clone().map(|i| coefficients.limb(i)).collect();
                 let weighted = conversion.weigh(&from);
-                let mut part = Poly::zero(basis, special + level);
+                let mut part = Poly::any(basis, special + level);
                 for_each_limb(part.values_mut(), basis, |i, prime, limb| match target(special, &own, i) {
                     None => limb.copy_from_slice(poly.limb(i - special)),
                     Some(target) => {
@@ -189,8 +190,9 @@ impl Digits {
     pub(crate) fn switch_image(&self, key: &SwitchingKey, image: Option<&Automorphism>) -> [Poly<Ntt>; 2] {
         let (special, level) = (self.parameters.special(), self.level);
         let (basis, engine) = (self.parameters.key_basis(), Engine::detect());
-        let [mut first, mut second] = [0, 1].map(|_| Poly::zero(basis, special + level));
-        for_each_limb_pair((first.values_mut(), second.values_mut()), basis, 0, |i, prime, out, _| {
+        let [mut first, mut second] = [0, 1].map(|_| Poly::any(basis, special + level));
+        for_each_limb_pair((first.values_mut(), second.values_mut()), basis.degree(), 0, |i, out, _| {
+            let prime = &basis.primes()[i];
             let parts: Vec<&[u64]> = self.parts.iter().map(|part| part.limb(i)).collect();
             multiply(engine, prime.modulus(), out, &parts, &key.digits, i, image);
         });
@@ -231,39 +233,52 @@ fn multiply(
     }
 }
 
-/// A polynomial cut, raised and multiplied with a key in one, limb by limb, so that no digit is kept: [`Digits::switch`] for
-/// one key, bit for bit.
+/// A polynomial switched to another key and divided by `P`, limb by limb, so that neither digits nor sums leave the cache:
+/// [`Digits::switch`] and [`lower`] for one key, bit for bit. With `rescale`, divided by the level's last prime as well, with
+/// one rounding for both: one level less.
 ///
-/// `terms` are `c_0, c_1, d_0, d_1`, of which `P·(c_0·d_0, c_0·d_1 + c_1·d_0)` is added: the other parts of a product of two
+/// `limb` writes a limb of the polynomial, given its index and prime. `terms` are `c_0, c_1, d_0, d_1`, of which
+/// `(c_0·d_0, c_0·d_1 + c_1·d_0)` is added before the division by the last prime: the other parts of a product of two
 /// ciphertexts, whose third part is switched.
 ///
 /// # Errors
 /// [`FheError::NoSpecialPrimes`].
 pub(crate) fn switch_once(
     parameters: &Parameters,
-    poly: &Poly<Ntt>,
+    level: usize,
+    limb: impl Fn(usize, &Prime, &mut [u64]) + Send + Sync,
     key: &SwitchingKey,
     terms: Option<[&Poly<Ntt>; 4]>,
+    rescaled: bool,
 ) -> Result<[Poly<Ntt>; 2], FheError> {
     has_special(parameters)?;
-    let (level, special, degree, engine) = (poly.limbs(), parameters.special(), parameters.degree(), Engine::detect());
-    let mut coefficients = poly.clone();
-    for_each_limb(coefficients.values_mut(), parameters.ciphertext_basis(), |_, prime, limb| {
-        prime.backward_unscaled(limb);
+    let (special, degree, engine) = (parameters.special(), parameters.degree(), Engine::detect());
+    let (ciphertext, basis) = (parameters.ciphertext_basis(), parameters.key_basis());
+    let division = match rescaled.then(|| parameters.lower_rescale(level)) {
+        None => parameters.lower(),
+        Some(Some(both)) => both,
+        Some(None) => {
+            let parts = switch_once(parameters, level, limb, key, terms, false)?;
+            return Ok(parts.map(|part| rescale(parameters, &part)));
+        }
+    };
+    let (mut poly, mut coefficients) = (Poly::<Ntt>::any(ciphertext, level), Poly::<Coeff>::any(ciphertext, level));
+    for_each_limb_pair((poly.values_mut(), coefficients.values_mut()), degree, 0, |i, (values, copy), _| {
+        let prime = &ciphertext.primes()[i];
+        limb(i, prime, values);
+        copy.copy_from_slice(values);
+        prime.backward_unscaled(copy);
     });
     let raise = parameters.raise(level);
     let own = |digit: usize| digit * special..((digit + 1) * special).min(level);
-    let weighted: Vec<_> = raise
-        .iter()
-        .enumerate()
-        .map(|(digit, conversion)| conversion.weigh(&own(digit).map(|i| coefficients.limb(i)).collect::<Vec<&[u64]>>()))
-        .collect();
-    let basis = parameters.key_basis();
-    let [mut first, mut second] = [0, 1].map(|_| Poly::zero(basis, special + level));
-    let room = (raise.len() + 3) * degree;
-    for_each_limb_pair((first.values_mut(), second.values_mut()), basis, room, |i, prime, out, room| {
-        let q = prime.modulus();
-        let (raised, room) = room.split_at_mut(raise.len() * degree);
+    let weigh = |(digit, conversion): (usize, &BaseConversion)| {
+        let limbs: Vec<&[u64]> = own(digit).map(|i| coefficients.limb(i)).collect();
+        conversion.weigh(&limbs)
+    };
+    let weighted: Vec<Weighted> = raise.iter().enumerate().map(weigh).collect();
+    // One limb of P times both switched parts, with room for a limb of every digit.
+    let sum = |i: usize, (first, second): (&mut [u64], &mut [u64]), raised: &mut [u64]| {
+        let (prime, q) = (&basis.primes()[i], basis.primes()[i].modulus());
         for (digit, limb) in raised.chunks_exact_mut(degree).enumerate() {
             if let Some(target) = target(special, &own(digit), i) {
                 raise[digit].gather(&weighted[digit], target, limb);
@@ -275,25 +290,34 @@ pub(crate) fn switch_once(
             .enumerate()
             .map(|(digit, limb)| if target(special, &own(digit), i).is_some() { limb } else { poly.limb(i - special) })
             .collect();
-        let (first, second) = out;
-        multiply(engine, q, (first, second), &parts, &key.digits, i, None);
+        multiply(engine, q, (&mut *first, &mut *second), &parts, &key.digits, i, None);
         // P times anything is nothing modulo P.
-        if let (Some([c0, c1, d0, d1]), Some(limb)) = (terms, i.checked_sub(special)) {
+        if let (Some(terms), Some(limb)) = (terms, i.checked_sub(special)) {
             let product = basis.moduli().take(special).fold(1, |product, p| q.mul(product, q.reduce(p.value())));
-            let factor = q.factor(product);
-            let (scaled, sums) = room.split_at_mut(degree);
-            let (sum, other) = sums.split_at_mut(degree);
-            scaled.copy_from_slice(c0.limb(limb));
-            kernels::scale(engine, q, scaled, factor);
-            kernels::dot_both(engine, q, (sum, other), &[[scaled, d0.limb(limb), d1.limb(limb)]], None);
-            kernels::add(engine, q, first, sum);
-            scaled.copy_from_slice(c1.limb(limb));
-            kernels::scale(engine, q, scaled, factor);
-            kernels::mul_add(engine, q, other, scaled, d0.limb(limb));
-            kernels::add(engine, q, second, other);
+            kernels::add_tensor(engine, q, (first, second), terms.map(|term| term.limb(limb)), q.factor(product));
         }
+    };
+    let kept = level - usize::from(rescaled);
+    let (room, dropped) = (raise.len() * degree, (special + level - kept) * degree);
+    let (mut first, mut second) = (Buffer::any(dropped), Buffer::any(dropped));
+    for_each_limb_pair((&mut first, &mut second), degree, room, |i, (first, second), raised| {
+        let i = if i < special { i } else { special + kept };
+        sum(i, (&mut *first, &mut *second), raised);
+        basis.primes()[i].backward_unscaled(first);
+        basis.primes()[i].backward_unscaled(second);
     });
-    Ok([first, second])
+    let [first, second] =
+        [first, second].map(|dropped| division.weigh(&dropped.chunks_exact(degree).collect::<Vec<&[u64]>>()));
+    let [mut c0, mut c1] = [0, 1].map(|_| Poly::any(ciphertext, kept));
+    for_each_limb_pair((c0.values_mut(), c1.values_mut()), degree, room + 2 * degree, |i, (c0, c1), room| {
+        let (sums, raised) = room.split_at_mut(2 * degree);
+        let (b, a) = sums.split_at_mut(degree);
+        sum(special + i, (&mut *b, &mut *a), raised);
+        let prime = &ciphertext.primes()[i];
+        division.limb(&first, i, prime, b, c0);
+        division.limb(&second, i, prime, a, c1);
+    });
+    Ok([c0, c1])
 }
 
 /// `round(poly / P)`: from `P` and a level's primes to the level's primes.
@@ -309,30 +333,15 @@ pub(crate) fn lower(parameters: &Parameters, mut poly: Poly<Ntt>) -> Poly<Ntt> {
 pub(crate) fn rescale(parameters: &Parameters, poly: &Poly<Ntt>) -> Poly<Ntt> {
     let (degree, level) = (parameters.degree(), poly.limbs());
     let (kept, last) = poly.values().split_at((level - 1) * degree);
-    let mut last = last.to_vec();
+    let mut last = Buffer::copy(last);
     parameters.ciphertext_basis().primes()[level - 1].backward_unscaled(&mut last);
     divide(parameters, parameters.rescale(level), &[&last], kept)
-}
-
-/// `round(poly / (P·q))` for the last prime `q` of its level, from `P` and the level's primes: one level less.
-pub(crate) fn lower_rescale(parameters: &Parameters, mut poly: Poly<Ntt>) -> Poly<Ntt> {
-    let (special, degree) = (parameters.special(), parameters.degree());
-    let level = poly.limbs() - special;
-    let Some(division) = parameters.lower_rescale(level) else {
-        return rescale(parameters, &lower(parameters, poly));
-    };
-    let (dropped, rest) = poly.values_mut().split_at_mut(special * degree);
-    let (kept, last) = rest.split_at_mut((level - 1) * degree);
-    for_each_limb(dropped, parameters.key_basis(), |_, prime, limb| prime.backward_unscaled(limb));
-    parameters.ciphertext_basis().primes()[level - 1].backward_unscaled(last);
-    let dropped: Vec<&[u64]> = dropped.chunks_exact(degree).chain([&*last]).collect();
-    divide(parameters, division, &dropped, kept)
 }
 
 fn divide(parameters: &Parameters, division: &Division, dropped: &[&[u64]], kept: &[u64]) -> Poly<Ntt> {
     let (basis, degree) = (parameters.ciphertext_basis(), parameters.degree());
     let weighted = division.weigh(dropped);
-    let mut quotient = Poly::zero(basis, kept.len() / degree);
+    let mut quotient = Poly::any(basis, kept.len() / degree);
     for_each_limb(quotient.values_mut(), basis, |i, prime, limb| {
         division.limb(&weighted, i, prime, &kept[i * degree..][..degree], limb);
     });
