@@ -11,6 +11,7 @@
 //! | `training` | one step of fixed-point SGD: plain integers, candle in double precision, candle in floats |
 //! | `training_proof` | proving and verifying steps of training, with and without zero knowledge |
 //! | `threshold` | shares of collective keys and of decryptions, and putting them together |
+//! | `ckks` | encryption and arithmetic of approximate numbers, rings of 2^12 to 2^15; a million values by one client |
 //! | `round` | secure aggregation of a million entries: one client, the server, the whole round |
 
 use rand_chacha::ChaCha20Rng;

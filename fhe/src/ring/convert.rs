@@ -100,75 +100,79 @@ impl BaseConversion {
         assert!(to.len() <= self.targets.len(), "at most a limb for each target prime");
         let length = from[0].len();
         assert!(to.iter().all(|limb| limb.len() == length), "limbs of one length");
-        let mut weighted = [0; BLOCK * 16];
+        let (mut rows, mut quotients) = (vec![0; BLOCK * from.len()], [0; BLOCK]);
         for start in (0..length).step_by(BLOCK) {
             let width = BLOCK.min(length - start);
-            let rows = &mut weighted[..width * (self.sources.len() + 1)];
-            self.weigh_on(engine, from, start, rows);
+            let (rows, quotients) = (&mut rows[..width * from.len()], &mut quotients[..width]);
+            for (row, limb) in rows.chunks_exact_mut(width).zip(from) {
+                row.copy_from_slice(&limb[start..start + width]);
+            }
+            self.weigh_on(engine, rows, quotients);
             for (target, to) in self.targets.iter().zip(to.iter_mut()) {
-                target.gather(engine, rows, &mut to[start..start + width]);
+                target.gather(engine, rows, quotients, &mut to[start..start + width]);
             }
         }
     }
 
-    /// The part of a conversion that every target shares, for [`Self::gather`].
-    pub(crate) fn weigh(&self, from: &[&[u64]]) -> Weighted {
-        let mut rows = Buffer::any(from[0].len() * (self.sources.len() + 1));
-        self.weigh_on(Engine::detect(), from, 0, &mut rows);
-        Weighted(rows)
+    /// The part of a conversion that every target shares: replaces the limbs of the sources, one after another, by their
+    /// weighted residues, for [`Self::gather`].
+    pub(crate) fn weigh<'a>(&self, limbs: &'a mut [u64]) -> Weighted<'a> {
+        let mut quotients = Buffer::any(limbs.len() / self.sources.len());
+        self.weigh_on(Engine::detect(), limbs, &mut quotients);
+        Weighted { rows: limbs, quotients }
     }
 
     /// The limb of one target, as [`Self::convert`] gives it.
-    pub(crate) fn gather(&self, weighted: &Weighted, target: usize, to: &mut [u64]) {
-        self.targets[target].gather(Engine::detect(), &weighted.0, to);
+    pub(crate) fn gather(&self, weighted: &Weighted<'_>, target: usize, to: &mut [u64]) {
+        self.targets[target].gather(Engine::detect(), weighted.rows, &weighted.quotients, to);
     }
 
-    /// Writes `y_i` into the first rows and `v` into the last, from place `start` of the limbs on.
-    fn weigh_on(&self, engine: Engine, from: &[&[u64]], start: usize, rows: &mut [u64]) {
-        assert_eq!(from.len(), self.sources.len(), "a limb for each source prime");
-        let width = rows.len() / (from.len() + 1);
-        let (rows, quotients) = rows.split_at_mut(width * from.len());
+    /// Replaces residues by `y_i`, and writes `v`.
+    fn weigh_on(&self, engine: Engine, rows: &mut [u64], quotients: &mut [u64]) {
+        let width = quotients.len();
+        assert_eq!(rows.len(), width * self.sources.len(), "a limb for each source prime");
         for (block, quotients) in quotients.chunks_mut(BLOCK).enumerate() {
-            let (at, count) = (block * BLOCK, quotients.len());
             quotients.fill(1 << 50);
-            for ((source, limb), row) in self.sources.iter().zip(from).zip(rows.chunks_exact_mut(width)) {
-                let (limb, row) = (&limb[start + at..][..count], &mut row[at..at + count]);
+            for (source, row) in self.sources.iter().zip(rows.chunks_exact_mut(width)) {
+                let row = &mut row[block * BLOCK..][..quotients.len()];
                 match engine {
-                    Engine::Portable => source.weigh(limb, row, quotients),
+                    Engine::Portable => source.weigh(row, quotients),
                     #[cfg(target_arch = "x86_64")]
-                    Engine::Ifma(simd) => source.weigh_ifma(simd, limb, row, quotients),
+                    Engine::Ifma(simd) => source.weigh_ifma(simd, row, quotients),
                 }
             }
-            quotients.iter_mut().for_each(|sum| *sum >>= 51);
+            for sum in quotients {
+                *sum >>= 51;
+            }
         }
     }
 }
 
 /// Residues weighted for a conversion, and the multiples of `Q` to subtract.
-pub(crate) struct Weighted(Buffer);
+pub(crate) struct Weighted<'a> {
+    rows: &'a [u64],
+    quotients: Buffer,
+}
 
 impl Source {
-    fn weigh(&self, limb: &[u64], row: &mut [u64], quotients: &mut [u64]) {
-        for ((&value, y), sum) in limb.iter().zip(row).zip(quotients) {
-            *y = self.modulus.mul_factor(value, self.weight);
+    fn weigh(&self, row: &mut [u64], quotients: &mut [u64]) {
+        for (y, sum) in row.iter_mut().zip(quotients) {
+            *y = self.modulus.mul_factor(*y, self.weight);
             *sum += ((u128::from(*y << self.shift) * u128::from(self.reciprocal)) >> 52) as u64;
         }
     }
 
     #[cfg(target_arch = "x86_64")]
-    fn weigh_ifma(&self, simd: Ifma, limb: &[u64], row: &mut [u64], quotients: &mut [u64]) {
-        use pulp::{as_arrays, as_arrays_mut, cast, u64x8};
+    fn weigh_ifma(&self, simd: Ifma, row: &mut [u64], quotients: &mut [u64]) {
+        use pulp::{as_arrays_mut, cast, u64x8};
         simd.vectorize(
             #[inline(always)]
             || {
                 let lanes = Lanes::new(simd, self.modulus);
                 let (weight, quotient) = (simd.splat(self.weight.value), simd.splat(self.weight.quotient));
                 let (shift, reciprocal) = (simd.splat(u64::from(self.shift)), simd.splat(self.reciprocal));
-                let quotients = as_arrays_mut::<8, _>(quotients).0;
-                for ((value, y), sum) in
-                    as_arrays::<8, _>(limb).0.iter().zip(as_arrays_mut::<8, _>(row).0).zip(quotients)
-                {
-                    let weighted = lanes.mul_factor(simd, cast(*value), weight, quotient);
+                for (y, sum) in as_arrays_mut::<8, _>(row).0.iter_mut().zip(as_arrays_mut::<8, _>(quotients).0) {
+                    let weighted = lanes.mul_factor(simd, cast(*y), weight, quotient);
                     let shifted: u64x8 = cast(simd.avx512f._mm512_sllv_epi64(cast(weighted), cast(shift)));
                     *sum = cast(simd.mul_high_add(cast(*sum), shifted, reciprocal));
                     *y = cast(weighted);
@@ -179,50 +183,45 @@ impl Source {
 }
 
 impl Target {
-    fn gather(&self, engine: Engine, weighted: &[u64], to: &mut [u64]) {
-        assert_eq!(weighted.len(), to.len() * (self.punctured.len() + 1), "a row for each source and one more");
+    fn gather(&self, engine: Engine, rows: &[u64], quotients: &[u64], to: &mut [u64]) {
+        let width = to.len();
+        assert!(rows.len() == width * self.punctured.len() && quotients.len() == width, "a row for each source");
         match engine {
-            Engine::Portable => self.gather_portable(weighted, to),
+            Engine::Portable => self.gather_portable(rows, quotients, to),
             #[cfg(target_arch = "x86_64")]
-            Engine::Ifma(simd) => self.gather_ifma(simd, weighted, to),
+            Engine::Ifma(simd) => match self.punctured.len() {
+                1 => self.gather_rows::<1>(simd, rows, quotients, to),
+                2 => self.gather_rows::<2>(simd, rows, quotients, to),
+                3 => self.gather_rows::<3>(simd, rows, quotients, to),
+                4 => self.gather_rows::<4>(simd, rows, quotients, to),
+                5 => self.gather_rows::<5>(simd, rows, quotients, to),
+                _ => self.gather_any(simd, rows, quotients, to),
+            },
         }
     }
 
-    fn gather_portable(&self, weighted: &[u64], to: &mut [u64]) {
-        let (factors, width) = (self.punctured.iter().chain(std::iter::once(&self.negated)), to.len());
-        for (i, to) in to.iter_mut().enumerate() {
-            let rows = weighted[i..].iter().step_by(width);
-            let sum = factors.clone().zip(rows).map(|(&factor, &y)| u128::from(factor) * u128::from(y)).sum();
-            *to = self.modulus.reduce_wide(sum);
-        }
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    fn gather_ifma(&self, simd: Ifma, weighted: &[u64], to: &mut [u64]) {
-        match self.punctured.len() {
-            1 => self.gather_rows::<1>(simd, weighted, to),
-            2 => self.gather_rows::<2>(simd, weighted, to),
-            3 => self.gather_rows::<3>(simd, weighted, to),
-            4 => self.gather_rows::<4>(simd, weighted, to),
-            5 => self.gather_rows::<5>(simd, weighted, to),
-            _ => self.gather_any(simd, weighted, to),
+    fn gather_portable(&self, rows: &[u64], quotients: &[u64], to: &mut [u64]) {
+        let width = to.len();
+        for (i, (to, &quotient)) in to.iter_mut().zip(quotients).enumerate() {
+            let products = self.punctured.iter().zip(rows[i..].iter().step_by(width));
+            let sum: u128 = products.map(|(&factor, &y)| u128::from(factor) * u128::from(y)).sum();
+            *to = self.modulus.reduce_wide(sum + u128::from(self.negated) * u128::from(quotient));
         }
     }
 
     /// With the number of rows known, so that the loop over them is unrolled.
     #[cfg(target_arch = "x86_64")]
-    fn gather_rows<const ROWS: usize>(&self, simd: Ifma, weighted: &[u64], to: &mut [u64]) {
+    fn gather_rows<const ROWS: usize>(&self, simd: Ifma, rows: &[u64], quotients: &[u64], to: &mut [u64]) {
         use pulp::{as_arrays, as_arrays_mut, cast};
         let width = to.len();
-        let (weighted, quotients) = weighted.split_at(width * ROWS);
         simd.vectorize(
             #[inline(always)]
             || {
                 let (lanes, wide) = (Lanes::new(simd, self.modulus), Wide::new(simd, self.modulus));
                 let to = as_arrays_mut::<8, _>(to).0;
                 let quotients = &as_arrays::<8, _>(quotients).0[..to.len()];
-                let rows: [&[[u64; 8]]; ROWS] =
-                    std::array::from_fn(|row| &as_arrays::<8, _>(&weighted[row * width..][..width]).0[..to.len()]);
+                let limbs: [&[[u64; 8]]; ROWS] =
+                    std::array::from_fn(|row| &as_arrays::<8, _>(&rows[row * width..][..width]).0[..to.len()]);
                 let factors: [_; ROWS] = std::array::from_fn(|row| simd.splat(self.punctured[row]));
                 let (zero, negated) = (simd.splat(0), simd.splat(self.negated));
                 for i in 0..to.len() {
@@ -230,7 +229,7 @@ impl Target {
                     let mut low = simd.mul_low_add(zero, quotient, negated);
                     let mut high = simd.mul_high_add(zero, quotient, negated);
                     for row in 0..ROWS {
-                        let y = cast(rows[row][i]);
+                        let y = cast(limbs[row][i]);
                         low = simd.mul_low_add(low, y, factors[row]);
                         high = simd.mul_high_add(high, y, factors[row]);
                     }
@@ -241,17 +240,20 @@ impl Target {
     }
 
     #[cfg(target_arch = "x86_64")]
-    fn gather_any(&self, simd: Ifma, weighted: &[u64], to: &mut [u64]) {
+    fn gather_any(&self, simd: Ifma, rows: &[u64], quotients: &[u64], to: &mut [u64]) {
         use pulp::{as_arrays, as_arrays_mut, cast};
         let width = to.len();
         simd.vectorize(
             #[inline(always)]
             || {
                 let (lanes, wide) = (Lanes::new(simd, self.modulus), Wide::new(simd, self.modulus));
-                let factors = self.punctured.iter().chain(std::iter::once(&self.negated));
-                for (i, to) in as_arrays_mut::<8, _>(to).0.iter_mut().enumerate() {
-                    let (mut low, mut high) = (simd.splat(0), simd.splat(0));
-                    for (row, &factor) in weighted.chunks_exact(width).zip(factors.clone()) {
+                let (zero, negated) = (simd.splat(0), simd.splat(self.negated));
+                let quotients = as_arrays::<8, _>(quotients).0;
+                for (i, (to, quotient)) in as_arrays_mut::<8, _>(to).0.iter_mut().zip(quotients).enumerate() {
+                    let quotient = cast(*quotient);
+                    let mut low = simd.mul_low_add(zero, quotient, negated);
+                    let mut high = simd.mul_high_add(zero, quotient, negated);
+                    for (row, &factor) in rows.chunks_exact(width).zip(&self.punctured) {
                         let (y, factor) = (cast(as_arrays::<8, _>(row).0[i]), simd.splat(factor));
                         low = simd.mul_low_add(low, y, factor);
                         high = simd.mul_high_add(high, y, factor);
@@ -284,15 +286,15 @@ impl Division {
         }
     }
 
-    /// The part that every kept prime shares, from the dropped limbs by coefficients.
-    pub(crate) fn weigh(&self, dropped: &[&[u64]]) -> Weighted {
+    /// The part that every kept prime shares, from the dropped limbs by coefficients, which are used up.
+    pub(crate) fn weigh<'a>(&self, dropped: &'a mut [u64]) -> Weighted<'a> {
         self.conversion.weigh(dropped)
     }
 
     /// The quotient's limb for one kept prime, from that of the dividend; both are transforms.
     pub(crate) fn limb(
         &self,
-        weighted: &Weighted,
+        weighted: &Weighted<'_>,
         index: usize,
         prime: &Prime,
         dividend: &[u64],

@@ -184,6 +184,7 @@ impl PublicKey {
     }
 
     /// `message + e_0 + b·u` and `e_1 + a·u`, at the level of the message's limbs.
+    #[expect(clippy::needless_pass_by_value, reason = "schemes make the polynomial for this call")]
     pub fn encrypt<R: CryptoRng + ?Sized>(&self, message: Poly<Coeff>, rng: &mut R) -> (Ciphertext, NoiseBound) {
         self.encrypt_ref(&message, rng)
     }

@@ -5,7 +5,7 @@ use zeroize::Zeroize;
 
 use crate::bytes::{Kind, Reader, Writer};
 use crate::noise::{NoiseBound, TERNARY_DEVIATION, UNIFORM_DEVIATION};
-use crate::ring::convert::{BaseConversion, Division, Weighted};
+use crate::ring::convert::{Division, Weighted};
 use crate::ring::kernels::{self, Engine};
 use crate::ring::sample::{ERROR_DEVIATION, Noise, Seed, uniform};
 use crate::ring::{Automorphism, Buffer, Coeff, Modulus, Ntt, Poly, Prime, for_each_limb, for_each_limb_pair};
@@ -159,8 +159,8 @@ impl Digits {
             .enumerate()
             .map(|(digit, conversion)| {
                 let own = digit * special..((digit + 1) * special).min(level);
-                let from: Vec<&[u64]> = own.clone().map(|i| coefficients.limb(i)).collect();
-                let weighted = conversion.weigh(&from);
+                let degree = parameters.degree();
+                let weighted = conversion.weigh(&mut coefficients.values_mut()[own.start * degree..own.end * degree]);
                 let mut part = Poly::any(basis, special + level);
                 for_each_limb(part.values_mut(), basis, |i, prime, limb| match target(special, &own, i) {
                     None => limb.copy_from_slice(poly.limb(i - special)),
@@ -271,11 +271,9 @@ pub(crate) fn switch_once(
     });
     let raise = parameters.raise(level);
     let own = |digit: usize| digit * special..((digit + 1) * special).min(level);
-    let weigh = |(digit, conversion): (usize, &BaseConversion)| {
-        let limbs: Vec<&[u64]> = own(digit).map(|i| coefficients.limb(i)).collect();
-        conversion.weigh(&limbs)
-    };
-    let weighted: Vec<Weighted> = raise.iter().enumerate().map(weigh).collect();
+    let limbs = coefficients.values_mut().chunks_mut(special * degree);
+    let weighted: Vec<Weighted<'_>> =
+        raise.iter().zip(limbs).map(|(conversion, limbs)| conversion.weigh(limbs)).collect();
     // One limb of P times both switched parts, with room for a limb of every digit.
     let sum = |i: usize, (first, second): (&mut [u64], &mut [u64]), raised: &mut [u64]| {
         let (prime, q) = (&basis.primes()[i], basis.primes()[i].modulus());
@@ -306,8 +304,7 @@ pub(crate) fn switch_once(
         basis.primes()[i].backward_unscaled(first);
         basis.primes()[i].backward_unscaled(second);
     });
-    let [first, second] =
-        [first, second].map(|dropped| division.weigh(&dropped.chunks_exact(degree).collect::<Vec<&[u64]>>()));
+    let (first, second) = (division.weigh(&mut first), division.weigh(&mut second));
     let [mut c0, mut c1] = [0, 1].map(|_| Poly::any(ciphertext, kept));
     for_each_limb_pair((c0.values_mut(), c1.values_mut()), degree, room + 2 * degree, |i, (c0, c1), room| {
         let (sums, raised) = room.split_at_mut(2 * degree);
@@ -325,8 +322,7 @@ pub(crate) fn lower(parameters: &Parameters, mut poly: Poly<Ntt>) -> Poly<Ntt> {
     let (special, degree) = (parameters.special(), parameters.degree());
     let (dropped, kept) = poly.values_mut().split_at_mut(special * degree);
     for_each_limb(dropped, parameters.key_basis(), |_, prime, limb| prime.backward_unscaled(limb));
-    let dropped: Vec<&[u64]> = dropped.chunks_exact(degree).collect();
-    divide(parameters, parameters.lower(), &dropped, kept)
+    divide(parameters, parameters.lower(), dropped, kept)
 }
 
 /// `round(poly / q)` for the last prime `q` of its level: one level less.
@@ -335,10 +331,10 @@ pub(crate) fn rescale(parameters: &Parameters, poly: &Poly<Ntt>) -> Poly<Ntt> {
     let (kept, last) = poly.values().split_at((level - 1) * degree);
     let mut last = Buffer::copy(last);
     parameters.ciphertext_basis().primes()[level - 1].backward_unscaled(&mut last);
-    divide(parameters, parameters.rescale(level), &[&last], kept)
+    divide(parameters, parameters.rescale(level), &mut last, kept)
 }
 
-fn divide(parameters: &Parameters, division: &Division, dropped: &[&[u64]], kept: &[u64]) -> Poly<Ntt> {
+fn divide(parameters: &Parameters, division: &Division, dropped: &mut [u64], kept: &[u64]) -> Poly<Ntt> {
     let (basis, degree) = (parameters.ciphertext_basis(), parameters.degree());
     let weighted = division.weigh(dropped);
     let mut quotient = Poly::any(basis, kept.len() / degree);
