@@ -31,6 +31,8 @@ impl Ciphertext {
 
     /// `bias + Σ weight·term`, modulo the torus; costs no key and no bootstrapping.
     ///
+    /// Terms must have independent noise, as [`Known::linear`] says.
+    ///
     /// # Errors
     /// As [`Known::linear`]; [`FheError::Keys`] and [`FheError::Parameters`] if the terms are of several.
     pub fn linear<'a>(terms: impl IntoIterator<Item = (i64, &'a Self)> + Clone, bias: i64) -> Result<Self, FheError> {

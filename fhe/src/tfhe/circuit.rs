@@ -88,7 +88,9 @@ impl EvaluationKey {
     /// # Errors
     /// As [`Ciphertext::linear`] for the difference, and [`Self::is_non_negative`].
     pub fn at_least(&self, left: &Ciphertext, right: &Ciphertext, output: Encoding) -> Result<Ciphertext, FheError> {
-        self.is_non_negative(&Ciphertext::linear([(1, left), (-1, right)], 0)?, output)
+        let mut difference = Ciphertext::linear([(1, left), (-1, right)], 0)?;
+        difference.known = left.known.difference(&right.known)?;
+        self.is_non_negative(&difference, output)
     }
 
     /// The index of the greatest of at most 16 integers, the least index among equals, at width 5.
@@ -178,8 +180,7 @@ impl Known {
         let mut won = None;
         for (index, left) in values.iter().enumerate() {
             for right in &values[index + 1..] {
-                let difference = Self::linear([(1, left), (-1, right)], 0)?;
-                won = Some(difference.is_non_negative(parameters, counts, cost)?);
+                won = Some(left.difference(right)?.is_non_negative(parameters, counts, cost)?);
             }
         }
         let won = won.expect("there are at least two values");

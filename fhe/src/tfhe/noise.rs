@@ -115,7 +115,10 @@ impl Known {
         self.variance.sqrt()
     }
 
-    /// `bias + Σ weight·term`, whose noises are taken as independent.
+    /// `bias + Σ weight·term`, whose noises are taken as independent: fresh terms or results of tables, each of them once.
+    ///
+    /// Of sums that share terms the noise may be larger than what this says; for two of them there is
+    /// [`Self::difference`].
     ///
     /// # Errors
     /// [`FheError::WidthMismatch`]; [`FheError::RangeTooWide`] if the sum could leave its width; [`FheError::Count`]
@@ -137,6 +140,15 @@ impl Known {
         let narrow = |end: i128| end.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
         let encoding = Encoding::of("a sum", width, narrow(low), narrow(high))?;
         Ok(Self { encoding, variance })
+    }
+
+    /// `self − other`, whatever the two have in common: standard deviations add, not variances.
+    ///
+    /// # Errors
+    /// As [`Self::linear`].
+    pub fn difference(&self, other: &Self) -> Result<Self, FheError> {
+        let Self { encoding, .. } = Self::linear([(1, self), (-1, other)], 0)?;
+        Ok(Self { encoding, variance: (self.variance.sqrt() + other.variance.sqrt()).powi(2) })
     }
 
     /// Of a table's result in the encoding `output`.
@@ -331,4 +343,39 @@ fn check(log2_failure: f64, operation: impl FnOnce() -> String) -> Result<(), Fh
     // Rounded up, it may read as allowed only when it is.
     let log2_failure = (log2_failure.ceil() as i32).max(allowed + 1);
     Err(FheError::NoiseBudget { operation: operation(), log2_failure, allowed })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_those_of_the_normal_distribution() {
+        // Two-sided tails at 6 and 13 deviations, by tables of erfc: 1.973e-9 and 1.223e-38.
+        for (deviations, tail) in [(6.0f64, 1.973e-9f64), (13.0, 1.223e-38)] {
+            let log2 = log2_failure((0.25 / deviations).powi(2), 1);
+            assert!(log2 >= tail.log2() && log2 < tail.log2() + 0.1, "{log2} for {}", tail.log2());
+        }
+        assert!((log2_failure(1.0, 1)).abs() < f64::EPSILON, "all noise and no message");
+    }
+
+    #[test]
+    fn noise_that_two_sums_share_is_counted_in_full() {
+        let encoding = Encoding::new(10, 0, 1).unwrap();
+        let fresh = Known::fresh(&Parameters::MESSAGE_2_CARRY_2, encoding);
+        let [left, right] = [3, -3].map(|weight| Known::linear([(weight, &fresh)], 0).unwrap());
+        let difference = left.difference(&right).unwrap();
+        assert!((difference.standard_deviation() / fresh.standard_deviation() - 6.0).abs() < 1e-9);
+        assert_eq!((difference.encoding().low(), difference.encoding().high()), (0, 6));
+    }
+
+    #[test]
+    fn published_parameters_have_the_failure_that_is_published() {
+        // 2^−128.6 after sums of norm 5, for messages of 4 bits and the padding bit.
+        let parameters = Parameters::MESSAGE_2_CARRY_2;
+        let variance = 25.0 * parameters.bootstrapped_variance();
+        let known = Known { encoding: Encoding::new(5, 0, 15).unwrap(), variance };
+        let log2 = known.log2_failure(&parameters, 5);
+        assert!((-129.5..-128.0).contains(&log2), "{log2}");
+    }
 }
