@@ -26,7 +26,7 @@
 //!
 //! let residues = one.residues().values().iter().zip(two.residues().values());
 //! let moduli = parameters.ring().ciphertext_basis().moduli().flat_map(|q| std::iter::repeat_n(q, 1 << 12));
-//! let keys = KeySum::new(&parameters, residues.zip(moduli).map(|((a, b), q)| q.add(*a, *b)).collect())?;
+//! let keys = KeySum::new(&parameters, &residues.zip(moduli).map(|((a, b), q)| q.add(*a, *b)).collect::<Vec<_>>())?;
 //! assert_eq!(keys.open(&parameters, session, 0, 2, sum)?[..4], [11, 18, 330, -36]);
 //! # Ok::<(), FheError>(())
 //! ```
@@ -278,7 +278,7 @@ impl KeySum {
     ///
     /// # Errors
     /// [`FheError::Residue`], [`FheError::SumLength`].
-    pub fn new(parameters: &SumParameters, residues: Vec<u64>) -> Result<Self, FheError> {
+    pub fn new(parameters: &SumParameters, residues: &[u64]) -> Result<Self, FheError> {
         Poly::from_residues(parameters.ring.ciphertext_basis(), residues).and_then(|sum| {
             let most = parameters.ring.levels() * parameters.ring.degree();
             let got = sum.values().len();
@@ -315,7 +315,9 @@ impl KeySum {
         let mut phase = phase.into_coeff();
         crate::ring::for_each_limb(phase.values_mut(), basis, |_, prime, limb| {
             let (q, shift) = (prime.modulus(), parameters.shift(prime.modulus()));
-            limb.iter_mut().for_each(|value| *value = q.add(*value, shift));
+            for value in limb {
+                *value = q.add(*value, shift);
+            }
         });
         let joined = Joined::new(basis, levels);
         let (half, bound) = (1_i64 << (width - 1), (ERRORS * u64::from(ERROR_BOUND) * clients as u64) as i64);

@@ -120,9 +120,9 @@ impl Parameters {
         hasher.update(b"cipher-nexus rlwe parameters v1").update(&(degree as u64).to_le_bytes());
         for primes in [q, p] {
             hasher.update(&(primes.len() as u64).to_le_bytes());
-            primes.iter().for_each(|prime| {
+            for prime in primes {
                 hasher.update(&prime.to_le_bytes());
-            });
+            }
         }
         let hash = *hasher.finalize().as_bytes();
         let noise = NoiseModel::new(degree);

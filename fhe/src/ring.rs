@@ -14,7 +14,7 @@ pub use modulus::{MAX_MODULUS_BITS, Modulus, ntt_primes};
 pub use poly::{Coeff, Form, Ntt, Poly};
 pub use sample::Seed;
 
-pub(crate) use basis::{DEGREES, exponent_at, place_of};
+pub(crate) use basis::{DEGREES, place_of};
 pub(crate) use buffer::Buffer;
 pub(crate) use limbs::{for_each_limb, for_each_limb_pair};
-pub(crate) use modulus::{Factor, is_prime};
+pub(crate) use modulus::Factor;

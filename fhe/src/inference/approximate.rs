@@ -74,7 +74,9 @@ impl CkksInference {
                 greatest.fill(all);
             }
             for (row, divisor) in weights.iter_mut().zip(&greatest) {
-                row.iter_mut().for_each(|weight| *weight /= divisor);
+                for weight in row {
+                    *weight /= divisor;
+                }
             }
             let bias: Vec<f64> = layer.bias().iter().zip(&greatest).map(|(bias, divisor)| bias / divisor).collect();
             let bound = bias.iter().fold(0.0f64, |bound, bias| bound.max(bias.abs()));

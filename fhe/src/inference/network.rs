@@ -106,7 +106,9 @@ impl Network {
         let mut values = input.to_vec();
         for (index, layer) in self.layers.iter().enumerate() {
             if index > 0 {
-                values.iter_mut().for_each(|value| *value *= *value);
+                for value in &mut values {
+                    *value *= *value;
+                }
             }
             values = layer.apply(&values);
         }

@@ -221,7 +221,7 @@ impl Neuron {
 impl Table {
     /// The table for sums in a range, in multiples of `unit`, and what a unit of its entries is worth.
     fn new((low, high): (i64, i64), unit: f64, bits: u32, calibration: &[i64]) -> (Self, f64) {
-        let dropped = (0..).find(|&dropped| (high - low) >> dropped < 1 << TABLE_BITS).expect("a range ends");
+        let dropped = (0..u32::MAX).find(|&dropped| (high - low) >> dropped < 1 << TABLE_BITS).expect("a range ends");
         let middle = |index: i64| ((index << dropped) + low) as f64 + f64::from((1 << dropped) - 1) / 2.0;
         let square = |index: i64| (middle(index) * unit).powi(2);
         let mut squares: Vec<f64> = calibration.iter().map(|sum| square((sum - low) >> dropped)).collect();

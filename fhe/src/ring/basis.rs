@@ -160,7 +160,7 @@ impl Automorphism {
     }
 
     /// Which eight places a block of the image comes from, and in which order.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn block(&self, index: usize) -> (usize, &[u64; 8]) {
         let first = self.blocks[index] as usize;
         (first / 8, &self.orders[first % 8])

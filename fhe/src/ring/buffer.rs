@@ -45,6 +45,7 @@ impl Buffer {
         buffer
     }
 
+    #[cfg(test)]
     pub(crate) fn truncate(&mut self, length: usize) {
         self.0.truncate(length);
     }

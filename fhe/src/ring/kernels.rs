@@ -156,7 +156,9 @@ mod portable {
     }
 
     pub(super) fn scale(q: Modulus, a: &mut [u64], factor: Factor) {
-        a.iter_mut().for_each(|a| *a = q.mul_factor(*a, factor));
+        for a in a {
+            *a = q.mul_factor(*a, factor);
+        }
     }
 
     pub(super) fn sub_scale(q: Modulus, a: &mut [u64], b: &[u64], factor: Factor) {
@@ -222,6 +224,10 @@ mod portable {
 }
 
 #[cfg(target_arch = "x86_64")]
+#[expect(clippy::inline_always, reason = "the processor's features reach only what is inlined")]
+#[expect(clippy::large_types_passed_by_value, reason = "they are registers once inlined")]
+#[expect(clippy::unused_self, reason = "it is the proof that the processor can")]
+#[expect(clippy::needless_pass_by_value, reason = "a pair of outputs is taken apart")]
 pub(crate) mod ifma {
     use pulp::{as_arrays, as_arrays_mut, cast, u64x8};
 

@@ -42,7 +42,7 @@ impl Modulus {
     /// [`FheError::PlaintextPrime`].
     pub(crate) fn of_plaintexts(value: u64) -> Result<Self, FheError> {
         let bits = u64::BITS - value.leading_zeros();
-        if bits < 2 || bits > MAX_MODULUS_BITS || value == 2 || !is_prime(value) {
+        if !(2..=MAX_MODULUS_BITS).contains(&bits) || value == 2 || !is_prime(value) {
             return Err(FheError::PlaintextPrime(value));
         }
         Ok(Self { value, bits, barrett: ((1_u128 << (bits + 51)) / u128::from(value)) as u64 })

@@ -66,7 +66,7 @@ impl<F: Form> Poly<F> {
     /// # Errors
     /// [`FheError::Residue`] for a residue that is not below its prime; [`FheError::SumLength`] unless there are whole
     /// limbs, at most one for each prime.
-    pub fn from_residues(basis: &Arc<RnsBasis>, values: Vec<u64>) -> Result<Self, FheError> {
+    pub fn from_residues(basis: &Arc<RnsBasis>, values: &[u64]) -> Result<Self, FheError> {
         let (degree, most) = (basis.degree(), basis.degree() * basis.len());
         if values.len() > most || !values.len().is_multiple_of(degree) {
             return Err(FheError::SumLength { most, got: values.len() });
@@ -76,7 +76,7 @@ impl<F: Form> Poly<F> {
                 return Err(FheError::Residue { value, modulus: q.value() });
             }
         }
-        Ok(Self::from_values(basis, Buffer::copy(&values)))
+        Ok(Self::from_values(basis, Buffer::copy(values)))
     }
 
     /// The basis that its limbs are the first of.
@@ -110,6 +110,7 @@ impl<F: Form> Poly<F> {
     }
 
     /// Forgets all but the first `limbs` primes: the same polynomial modulo a smaller product.
+    #[cfg(test)]
     pub(crate) fn truncate(&mut self, limbs: usize) {
         self.values.truncate(limbs * self.basis.degree());
     }
@@ -154,7 +155,9 @@ impl<F: Form> Poly<F> {
     pub fn negate(&mut self) {
         for_each_limb(&mut self.values, &self.basis, |_, prime, limb| {
             let q = prime.modulus();
-            limb.iter_mut().for_each(|value| *value = q.neg(*value));
+            for value in limb {
+                *value = q.neg(*value);
+            }
         });
     }
 
@@ -254,7 +257,9 @@ impl Poly<Ntt> {
     pub(crate) fn add_constant(&mut self, constant: impl Fn(&Prime) -> u64 + Sync) {
         for_each_limb(&mut self.values, &self.basis, |_, prime, limb| {
             let (q, constant) = (prime.modulus(), constant(prime));
-            limb.iter_mut().for_each(|value| *value = q.add(*value, constant));
+            for value in limb {
+                *value = q.add(*value, constant);
+            }
         });
     }
 

@@ -52,6 +52,7 @@ impl SecretKey {
     }
 
     /// A key by its value modulo `P·Q`, whose coefficients have the given deviation: sums and shares of keys.
+    #[cfg(test)]
     pub(crate) fn from_value(parameters: &Parameters, id: KeyId, value: Poly<Ntt>, deviation: f64) -> Self {
         Self { parameters: parameters.clone(), id, value, deviation }
     }

@@ -73,11 +73,6 @@ impl SwitchingKey {
         uniform(basis, basis.len(), seed, FIRST_DIGIT + digit as u64)
     }
 
-    /// `(b_d, a_d)` for every digit.
-    pub(crate) fn digits(&self) -> &[[Poly<Ntt>; 2]] {
-        &self.digits
-    }
-
     /// The seed and every `b_d`, or every `b_d` and `a_d`.
     pub(crate) fn write(&self, writer: &mut Writer) {
         writer.u8(u8::from(self.seed.is_some()));
@@ -514,6 +509,7 @@ impl GaloisKeys {
     }
 
     /// What applying one of them at this level adds to a phase.
+    #[cfg(test)]
     pub(crate) fn noise(&self, level: usize) -> NoiseBound {
         switching_noise(&self.parameters, level, self.deviation, 1.0)
     }

@@ -56,7 +56,7 @@ impl Masked {
             .chunks_exact(expected / layout.chunks())
             .map(|chunk| {
                 let residues = unpack(ring, ring.degree(), chunk)?;
-                let poly = Poly::from_residues(ring.ciphertext_basis(), residues.to_vec());
+                let poly = Poly::from_residues(ring.ciphertext_basis(), &residues);
                 Ok(poly.expect("residues were checked when they were unpacked"))
             })
             .collect::<Result<_, MpcError>>()?;
