@@ -354,7 +354,7 @@ mod tests {
     fn sum_of(parameters: &SumParameters, keys: &[OneTimeKey]) -> KeySum {
         let mut sum = Poly::zero(parameters.ring.ciphertext_basis(), parameters.ring.levels());
         keys.iter().for_each(|key| sum.add_assign(&key.0));
-        KeySum::new(parameters, sum.values().to_vec()).unwrap()
+        KeySum::new(parameters, sum.values()).unwrap()
     }
 
     fn parameters(bits: &[u32], clients: usize, width: u32, packed: usize) -> SumParameters {
@@ -436,8 +436,8 @@ mod tests {
         assert_eq!(refused(&here, &[0; 65]), FheError::SumLength { most: 64, got: 65 });
         assert!(matches!(refused(&there, &[0]), FheError::Parameters { .. }));
         let q = here.ring.ciphertext_basis().moduli().next().unwrap().value();
-        assert_eq!(KeySum::new(&here, vec![q; 64]), Err(FheError::Residue { value: q, modulus: q }));
-        assert_eq!(KeySum::new(&here, vec![0; 63]), Err(FheError::SumLength { most: 64, got: 63 }));
+        assert_eq!(KeySum::new(&here, &[q; 64]), Err(FheError::Residue { value: q, modulus: q }));
+        assert_eq!(KeySum::new(&here, &[0; 63]), Err(FheError::SumLength { most: 64, got: 63 }));
     }
 
     /// Of the sum of two clients' errors, with one of which the other's is no wider than the ring's own.

@@ -111,6 +111,14 @@ impl CoefficientBound {
         Self { log2: NoiseBound { log2: self.log2 }.plus(NoiseBound { log2: other.log2 }).log2 }
     }
 
+    /// A bound on the Euclidean norm of the coefficients, in degree `N`: `√N` times this one.
+    ///
+    /// What flooding goes by, and like a canonical norm no less than any coefficient; a bound on the canonical norm it is
+    /// not.
+    pub fn euclidean(self, degree: usize) -> NoiseBound {
+        NoiseBound { log2: self.scaled((degree as f64).log2() / 2.0).log2 }
+    }
+
     /// The bound of the polynomial times a number, given by its logarithm to base 2. Rounded up likewise.
     pub fn scaled(self, log2: f64) -> Self {
         Self { log2: self.log2 + log2 + 1e-9 }

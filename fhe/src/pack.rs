@@ -26,9 +26,10 @@
 use rand_core::CryptoRng;
 
 use crate::bfv::{BfvCiphertext, BfvParameters, Plaintext, PlaintextModulus};
-use crate::bytes::{Kind, Reader, Writer};
-use crate::noise::{CoefficientBound, NoiseBound, TERNARY_DEVIATION};
+use crate::bytes::{Reader, Writer};
+use crate::noise::{CoefficientBound, TERNARY_DEVIATION};
 use crate::rlwe::{PublicKey, SecretKey};
+use crate::threshold::Flooding;
 use crate::{FheError, Parameters};
 
 mod lanes;
@@ -48,18 +49,17 @@ pub fn update_ring() -> Parameters {
 }
 
 /// Who opens a sum: what noise it must leave room for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Opened {
     /// The holder of one secret key.
     BySecretKey,
-    /// Parties that share the key, each of which adds noise of `2^flooding` times the sum's own to its share; the
-    /// public key is the sum of theirs.
+    /// Parties that share the key, each of which floods its share.
     ByParties {
-        /// How many parties made the key, and at most how many open.
+        /// How many made the key, and at most how many open.
         parties: u32,
-        /// `log2` of how much larger than the noise it hides each party's noise is.
-        flooding: u32,
+        /// How each of them floods.
+        flooding: Flooding,
     },
 }
 
@@ -70,13 +70,9 @@ impl Opened {
         match self {
             Self::BySecretKey => crate::bfv::fresh_noise(ring, TERNARY_DEVIATION).scaled(clients),
             Self::ByParties { parties, flooding } => {
-                let parties = f64::from(parties);
-                let sum = crate::bfv::fresh_noise(ring, TERNARY_DEVIATION * parties.sqrt()).scaled(clients);
-                let norm = sum.scaled((ring.degree() as f64).log2() / 2.0);
-                // A flood is uniform below a power of two that is at least `2^flooding·‖v‖₂`.
-                let flood = NoiseBound::from_log2((norm.log2() + f64::from(flooding)).ceil());
-                let floods = ring.noise().random((parties / 3.0).sqrt()).times(flood);
-                norm.plus(floods.plus(ring.noise().worst(parties)).into())
+                let secret = TERNARY_DEVIATION * f64::from(parties.max(1)).sqrt();
+                let sum = crate::bfv::fresh_noise(ring, secret).scaled(clients);
+                flooding.flooded(*ring.noise(), sum.euclidean(ring.degree()), parties as usize).into()
             }
         }
     }

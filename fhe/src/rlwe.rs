@@ -12,7 +12,9 @@ pub use keys::{KeyId, PublicKey, SecretKey};
 pub use switching::{GaloisKeys, RelinearisationKey, SwitchingKey};
 
 pub(crate) use keys::read_deviation;
-pub(crate) use switching::{Digits, add_gadget, has_special, lower, rescale, switch_once, switching_noise};
+pub(crate) use switching::{
+    Digits, add_gadget, has_special, lower, rescale, switch_once, switch_onto, switching_noise,
+};
 
 #[cfg(test)]
 mod tests {

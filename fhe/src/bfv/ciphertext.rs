@@ -7,7 +7,7 @@ use super::plaintext::Plaintext;
 use crate::bytes::{Kind, Reader, Writer};
 use crate::noise::CoefficientBound;
 use crate::ring::{Ntt, Poly};
-use crate::rlwe::{Ciphertext, PublicKey, SecretKey, read_deviation};
+use crate::rlwe::{Ciphertext, PublicKey, SecretKey, read_deviation, rescale};
 use crate::{FheError, KeyId};
 
 /// An encrypted plaintext, with a bound on its noise: its phase is `(Q/t)·m + v` modulo `Q`.
@@ -193,8 +193,27 @@ impl BfvCiphertext {
         let (factor, norm) = plaintext.lifted(self.parameters.ring().ciphertext_basis(), self.level());
         let factor: Poly<Ntt> = factor.into_ntt();
         self.inner.parts_mut().iter_mut().for_each(|part| part.mul_assign(&factor));
-        self.noise = self.noise.scaled(norm.log2());
+        self.noise = self.noise.scaled(norm);
         Ok(())
+    }
+
+    /// The same plaintext modulo one prime less, by `round(c/q)` of every part: a smaller ciphertext, and the noise divided by
+    /// the prime too.
+    ///
+    /// # Errors
+    /// [`FheError::Level`] for a ciphertext of one prime, [`FheError::Parts`] for a product that is not relinearised.
+    pub fn switch_down(&self) -> Result<Self, FheError> {
+        let (ring, level) = (self.parameters.ring(), self.level());
+        if level == 1 {
+            return Err(FheError::Level { what: "a prime less", left: level, right: 2 });
+        }
+        if self.inner.parts().len() != 2 {
+            return Err(FheError::Parts { what: "a prime less", expected: 2, got: self.inner.parts().len() });
+        }
+        let parts = self.inner.parts().iter().map(|part| rescale(ring, part)).collect();
+        let dropped = self.parameters.log2(level) - self.parameters.log2(level - 1);
+        let noise = self.noise.scaled(-dropped).plus(noise::rounding(ring, self.secret));
+        Ok(Self::from_parts(&self.parameters, Ciphertext::new(ring, self.key(), parts), noise, self.secret))
     }
 
     /// The plaintext modulus, the bound on the noise, and the parts; half of it where the second comes from a seed.

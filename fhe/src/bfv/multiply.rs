@@ -6,8 +6,10 @@ use super::noise;
 use crate::noise::CoefficientBound;
 use crate::ring::convert::{BaseConversion, moduli};
 use crate::ring::kernels::{self, Engine};
-use crate::ring::{Coeff, Factor, MAX_MODULUS_BITS, Modulus, Ntt, Poly, RnsBasis, for_each_limb, ntt_primes};
-use crate::rlwe::{Ciphertext, Digits, RelinearisationKey, lower};
+use crate::ring::{
+    Buffer, Coeff, Factor, MAX_MODULUS_BITS, Modulus, Ntt, Poly, Prime, RnsBasis, for_each_limb, ntt_primes,
+};
+use crate::rlwe::{Ciphertext, RelinearisationKey, has_special, switch_once, switch_onto};
 use crate::{FheError, Parameters};
 
 /// How many primes base conversion goes from.
@@ -36,6 +38,8 @@ struct Level {
     back: BaseConversion,
     /// The same, times `N`: as an unscaled transform gives it.
     back_unscaled: BaseConversion,
+    /// The same, times the special primes.
+    back_special: BaseConversion,
 }
 
 impl Auxiliary {
@@ -67,6 +71,10 @@ impl Auxiliary {
                 let product = q.iter().fold(n(b), |product, q| b.mul(product, b.reduce(q.value())));
                 b.factor(b.mul(t.residue(b), b.inverse(product)))
             };
+            let special = |q: Modulus| {
+                let special = ring.key_basis().moduli().take(ring.special());
+                special.fold(1, |product, p| q.mul(product, q.reduce(p.value())))
+            };
             let before = |q: Modulus| q.mul(t.residue(q), q.inverse(n(q)));
             Level {
                 limbs,
@@ -75,6 +83,7 @@ impl Auxiliary {
                 divide: b.iter().map(|&b| divide(b)).collect(),
                 back: BaseConversion::new(&b, &q, 1),
                 back_unscaled: BaseConversion::scaled(&b, &q, |_| 1, n),
+                back_special: BaseConversion::scaled(&b, &q, |_| 1, special),
             }
         };
         let levels = (1..=ring.levels()).map(level).collect();
@@ -82,55 +91,90 @@ impl Auxiliary {
     }
 }
 
-impl Auxiliary {
-    fn level(&self, level: usize) -> &Level {
-        &self.levels[level - 1]
-    }
-}
-
-/// A polynomial modulo `Q` and, of the same integers between `−Q/2` and `Q/2`, modulo `B`.
-struct Raised<'a> {
-    q: &'a Poly<Ntt>,
-    b: Poly<Ntt>,
+/// Where a product is computed.
+struct Workspace {
+    /// Three parts modulo `Q`.
+    q: [Poly<Coeff>; 3],
+    /// Three parts modulo `B`, and one more.
+    b: [Poly<Coeff>; 4],
 }
 
 impl Level {
-    fn raise<'a>(&self, basis: &Arc<RnsBasis>, q: &'a Poly<Ntt>) -> Raised<'a> {
-        let mut coefficients = q.clone();
-        for_each_limb(coefficients.values_mut(), q.basis(), |_, prime, limb| prime.backward_unscaled(limb));
-        let mut b = Poly::zero(basis, self.limbs);
-        convert(&self.raise, coefficients.values(), b.values_mut(), basis.degree());
-        for_each_limb(b.values_mut(), basis, |_, prime, limb| prime.forward(limb));
-        Raised { q, b }
+    /// The parts `round(t·d/Q)` modulo `B` of `(x_0 + x_1·Y)(y_0 + y_1·Y)`, and buffers for them modulo `Q`.
+    fn product<'a>(
+        &self,
+        basis: &RnsBasis,
+        x: [&Poly<Ntt>; 2],
+        y: [&Poly<Ntt>; 2],
+        Workspace { q, b }: &'a mut Workspace,
+    ) -> ([&'a mut [u64]; 3], [&'a mut [u64]; 3]) {
+        let degree = basis.degree();
+        let [q0, q1, q2] = q.each_mut().map(Poly::values_mut);
+        let [b0, b1, b2, spare] = b.each_mut().map(Poly::values_mut);
+        self.raise(basis, x[0], q0, b0);
+        self.raise(basis, x[1], q0, b1);
+        if x.iter().zip(y).all(|(x, y)| std::ptr::eq(*x, y)) {
+            b2.copy_from_slice(b0);
+            spare.copy_from_slice(b1);
+        } else {
+            self.raise(basis, y[0], q0, b2);
+            self.raise(basis, y[1], q0, spare);
+        }
+        multiply([&mut *b0, &mut *b1, &mut *b2], None, spare, basis);
+        let parts = [x[0], x[1], y[0]].map(Poly::values);
+        multiply([&mut *q0, &mut *q1, &mut *q2], Some(parts), y[1].values(), x[0].basis());
+        let (q, b) = ([q0, q1, q2], [b0, b1, b2]);
+        let mut b = b;
+        for (q, b) in q.iter().zip(&mut b) {
+            convert(&self.remainder, q, spare, degree);
+            for_each_limb(b, basis, |i, prime, limb| {
+                let rest = &spare[i * degree..][..degree];
+                kernels::sub_scale(Engine::detect(), prime.modulus(), limb, rest, self.divide[i]);
+            });
+        }
+        (q, b)
     }
 
-    /// `round(t·x/Q)` modulo `B` of the sum `x` of the products of these pairs.
-    fn scaled_sum(&self, pairs: &[(&Raised<'_>, &Raised<'_>)]) -> Poly<Coeff> {
-        let q = sum(&pairs.iter().map(|(x, y)| (x.q, y.q)).collect::<Vec<_>>());
-        let mut b = sum(&pairs.iter().map(|(x, y)| (&x.b, &y.b)).collect::<Vec<_>>());
-        let basis = Arc::clone(b.basis());
-        let mut remainder = Poly::<Coeff>::zero(&basis, self.limbs);
-        convert(&self.remainder, q.values(), remainder.values_mut(), basis.degree());
-        for_each_limb(b.values_mut(), &basis, |i, prime, limb| {
-            kernels::sub_scale(Engine::detect(), prime.modulus(), limb, remainder.limb(i), self.divide[i]);
+    /// The same integers between `−Q/2` and `Q/2`, modulo `B`.
+    fn raise(&self, basis: &RnsBasis, part: &Poly<Ntt>, scratch: &mut [u64], raised: &mut [u64]) {
+        for_each_limb(scratch, part.basis(), |i, prime, limb| {
+            limb.copy_from_slice(part.limb(i));
+            prime.backward_unscaled(limb);
         });
-        b
+        convert(&self.raise, scratch, raised, basis.degree());
+        for_each_limb(raised, basis, |_, prime, limb| prime.forward(limb));
     }
 }
 
-/// The sum of the products of these pairs, by its coefficients, unscaled from its transform.
-fn sum(pairs: &[(&Poly<Ntt>, &Poly<Ntt>)]) -> Poly<Coeff> {
-    let (first, engine) = (pairs[0].0, Engine::detect());
-    let mut sum = Poly::zero(first.basis(), first.limbs());
-    for_each_limb(sum.values_mut(), first.basis(), |i, prime, limb| {
-        let pairs: Vec<_> = pairs.iter().map(|(x, y)| (x.limb(i), y.limb(i))).collect();
-        kernels::dot(engine, prime.modulus(), limb, &pairs);
-        prime.backward_unscaled(limb);
-    });
-    sum
+/// `(x_0 + x_1·Y)(y_0 + y_1·Y)`: the first three given in `parts`, or else in `d`; then `d` holds the coefficients of the
+/// product's parts, unscaled from their transform.
+fn multiply(d: [&mut [u64]; 3], parts: Option<[&[u64]; 3]>, y1: &[u64], basis: &RnsBasis) {
+    let (degree, engine) = (basis.degree(), Engine::detect());
+    let work = |i: usize, prime: &Prime, mut d: [&mut [u64]; 3]| {
+        let range = i * degree..(i + 1) * degree;
+        if let Some(parts) = parts {
+            d.iter_mut().zip(parts).for_each(|(d, part)| d.copy_from_slice(&part[range.clone()]));
+        }
+        let [x0, x1, y0] = &mut d;
+        kernels::tensor(engine, prime.modulus(), x0, x1, y0, &y1[range]);
+        for limb in d {
+            prime.backward_unscaled(limb);
+        }
+    };
+    let [d0, d1, d2] = d;
+    #[cfg(feature = "parallel")]
+    if rayon::current_num_threads() > 1 {
+        use rayon::prelude::*;
+        let limbs = d0.par_chunks_exact_mut(degree).zip(d1.par_chunks_exact_mut(degree));
+        let limbs = limbs.zip(d2.par_chunks_exact_mut(degree)).zip(basis.primes()).enumerate();
+        limbs.for_each(|(i, (((d0, d1), d2), prime))| work(i, prime, [d0, d1, d2]));
+        return;
+    }
+    let limbs = d0.chunks_exact_mut(degree).zip(d1.chunks_exact_mut(degree)).zip(d2.chunks_exact_mut(degree));
+    limbs.zip(basis.primes()).enumerate().for_each(|(i, (((d0, d1), d2), prime))| work(i, prime, [d0, d1, d2]));
 }
 
-/// Converts whole limbs, on several threads if there are: coefficients are independent.
+/// Converts whole limbs.
 fn convert(conversion: &BaseConversion, from: &[u64], to: &mut [u64], degree: usize) {
     let from: Vec<&[u64]> = from.chunks_exact(degree).collect();
     let mut to: Vec<&mut [u64]> = to.chunks_exact_mut(degree).collect();
@@ -149,9 +193,14 @@ impl BfvCiphertext {
     /// [`FheError::PlaintextModuli`], [`FheError::Keys`] and [`FheError::Level`], naming both;
     /// [`FheError::ProductTooLarge`] if these parameters have no products.
     pub fn tensor(&self, other: &Self) -> Result<Self, FheError> {
-        let parts = self.scaled_parts(other)?;
-        let level = self.parameters().auxiliary()?.level(self.level());
-        let parts = parts.iter().map(|part| self.lowered(&level.back, part).into_ntt()).collect();
+        let (ring, basis) = (self.parameters().ring(), self.inner().parts()[0].basis());
+        let parts = self.product(other, |level, q, b| {
+            let part = |(q, b): (&mut [u64], &mut [u64])| {
+                convert(&level.back, b, q, ring.degree());
+                Poly::<Coeff>::from_values(basis, Buffer::copy(q)).into_ntt()
+            };
+            q.into_iter().zip(b).map(part).collect()
+        })?;
         Ok(self.with_parts(parts, self.product_noise(other)))
     }
 
@@ -164,9 +213,11 @@ impl BfvCiphertext {
         let [c0, c1, c2] = self.inner().parts() else {
             return Err(FheError::Parts { what: "relinearisation", expected: 3, got: self.inner().parts().len() });
         };
-        let parts = self.switched(Digits::new(ring, c2)?.switch(key.key()), [c0, c1]);
-        Ok(self
-            .with_parts(parts, self.noise().plus(noise::switching(ring, self.level(), key.deviation(), key.factor()))))
+        let third = |i: usize, _: &Prime, limb: &mut [u64]| limb.copy_from_slice(c2.limb(i));
+        let mut parts = switch_once(ring, self.level(), third, key.key(), None, false)?;
+        parts.iter_mut().zip([c0, c1]).for_each(|(part, own)| part.add_assign(own));
+        let added = noise::switching(ring, self.level(), key.deviation(), key.factor());
+        Ok(self.with_parts(parts.to_vec(), self.noise().plus(added)))
     }
 
     /// `self·other`: of slots entry by entry, of coefficients as polynomials modulo `X^N + 1`.
@@ -176,7 +227,23 @@ impl BfvCiphertext {
     /// # Errors
     /// As those two.
     pub fn mul(&self, other: &Self, key: &RelinearisationKey) -> Result<Self, FheError> {
-        self.tensor(other)?.relinearise(key)
+        let ring = self.switches_with(key)?;
+        has_special(ring)?;
+        let basis = self.inner().parts()[0].basis();
+        let parts = self.product(other, |level, [q0, q1, q2], [b0, b1, b2]| {
+            convert(&level.back_unscaled, b2, q2, ring.degree());
+            let mut c2 = Poly::<Ntt>::any(basis, self.level());
+            for_each_limb(c2.values_mut(), basis, |i, prime, limb| {
+                limb.copy_from_slice(&q2[i * ring.degree()..][..ring.degree()]);
+                prime.forward(limb);
+                kernels::scale(Engine::detect(), prime.modulus(), limb, prime.degree_inverse());
+            });
+            convert(&level.back_special, b0, q0, ring.degree());
+            convert(&level.back_special, b1, q1, ring.degree());
+            switch_onto(ring, (&c2, q2), key.key(), [q0, q1])
+        })??;
+        let noise = self.product_noise(other).plus(noise::switching(ring, self.level(), key.deviation(), key.factor()));
+        Ok(self.with_parts(parts.to_vec(), noise))
     }
 
     /// `self²`.
@@ -187,45 +254,34 @@ impl BfvCiphertext {
         self.mul(self, key)
     }
 
-    /// `round(t·d/Q)` modulo `B`, for every part `d` of the product.
-    fn scaled_parts(&self, other: &Self) -> Result<[Poly<Coeff>; 3], FheError> {
+    /// Gives `work` buffers modulo `Q`, and the product's parts modulo `B`.
+    fn product<T>(
+        &self,
+        other: &Self,
+        work: impl FnOnce(&Level, [&mut [u64]; 3], [&mut [u64]; 3]) -> T,
+    ) -> Result<T, FheError> {
         self.goes_with(other, "a product")?;
-        let parts = |operand: &'_ Self| operand.inner().parts().len();
-        if let Some(got) = [parts(self), parts(other)].into_iter().find(|&count| count != 2) {
-            return Err(FheError::Parts { what: "a product", expected: 2, got });
-        }
+        let (x, y) = match [self.inner().parts(), other.inner().parts()] {
+            [[x0, x1], [y0, y1]] => ([x0, x1], [y0, y1]),
+            parts => {
+                let got = parts.map(<[_]>::len).into_iter().max().expect("two counts");
+                return Err(FheError::Parts { what: "a product", expected: 2, got });
+            }
+        };
         let auxiliary = self.parameters().auxiliary()?;
-        let level = auxiliary.level(self.level());
-        let raise = |part| level.raise(&auxiliary.basis, part);
-        let [x0, x1] = [0, 1].map(|i| raise(&self.inner().parts()[i]));
-        if std::ptr::eq(self, other) {
-            return Ok([&[(&x0, &x0)][..], &[(&x0, &x1), (&x1, &x0)], &[(&x1, &x1)]].map(|p| level.scaled_sum(p)));
-        }
-        let [y0, y1] = [0, 1].map(|i| raise(&other.inner().parts()[i]));
-        Ok([&[(&x0, &y0)][..], &[(&x0, &y1), (&x1, &y0)], &[(&x1, &y1)]].map(|p| level.scaled_sum(p)))
+        let level = &auxiliary.levels[self.level() - 1];
+        let mut workspace = Workspace {
+            q: [(); 3].map(|()| Poly::any(x[0].basis(), x[0].limbs())),
+            b: [(); 4].map(|()| Poly::any(&auxiliary.basis, level.limbs)),
+        };
+        let (q, b) = level.product(&auxiliary.basis, x, y, &mut workspace);
+        Ok(work(level, q, b))
     }
 
     fn product_noise(&self, other: &Self) -> CoefficientBound {
         let (parameters, level) = (self.parameters(), self.level());
         let scale = (parameters.modulus().log2(), parameters.log2(level));
         noise::product(parameters.ring(), self.secret(), scale, (self.noise(), other.noise()))
-    }
-
-    fn lowered(&self, back: &BaseConversion, part: &Poly<Coeff>) -> Poly<Coeff> {
-        let basis = self.parameters().ring().ciphertext_basis();
-        let mut lowered = Poly::zero(basis, self.level());
-        convert(back, part.values(), lowered.values_mut(), basis.degree());
-        lowered
-    }
-
-    /// What was switched, and these parts.
-    pub(super) fn switched(&self, sums: [Poly<Ntt>; 2], parts: [&Poly<Ntt>; 2]) -> Vec<Poly<Ntt>> {
-        let add = |(sum, part)| {
-            let mut lowered = lower(self.parameters().ring(), sum);
-            lowered.add_assign(part);
-            lowered
-        };
-        sums.into_iter().zip(parts).map(add).collect()
     }
 
     /// The ring, if this key goes with it.

@@ -119,7 +119,11 @@ impl BfvParameters {
     /// [`FheError::NoiseTooLarge`].
     pub(crate) fn scale_down(&self, phase: &Poly<Coeff>, noise: CoefficientBound) -> Result<Plaintext, FheError> {
         self.bears(noise, phase.limbs())?;
-        Ok(self.0.scalings[phase.limbs() - 1].down(phase))
+        Ok(self.scaled_down(phase))
+    }
+
+    pub(super) fn scaled_down(&self, phase: &Poly<Coeff>) -> Plaintext {
+        self.0.scalings[phase.limbs() - 1].down(phase)
     }
 
     /// # Errors

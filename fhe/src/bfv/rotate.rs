@@ -2,8 +2,8 @@ use super::ciphertext::BfvCiphertext;
 use super::encoding::{rotation_exponent, swap_exponent};
 use super::noise;
 use crate::FheError;
-use crate::ring::Poly;
-use crate::rlwe::{Digits, GaloisKeys};
+use crate::ring::{Ntt, Poly, Prime};
+use crate::rlwe::{Digits, GaloisKeys, lower, switch_once};
 
 impl BfvCiphertext {
     /// Both rows of slots rotated by `steps` to the left, or by `−steps` to the right.
@@ -28,8 +28,15 @@ impl BfvCiphertext {
     /// # Errors
     /// As [`Self::rotate`].
     pub fn automorphism(&self, exponent: usize, keys: &GaloisKeys) -> Result<Self, FheError> {
-        let mut images = self.automorphisms(&[exponent], keys)?;
-        Ok(images.pop().expect("an image for each exponent"))
+        let (c0, c1) = self.turns_with(keys)?;
+        // Nothing is to be done for the identity.
+        if exponent == 1 {
+            return Ok(self.clone());
+        }
+        let (automorphism, key) = keys.key(exponent)?;
+        let image = |i: usize, _: &Prime, limb: &mut [u64]| automorphism.transform(c1.limb(i), limb);
+        let parts = switch_once(keys.parameters(), self.level(), image, key, None, false)?;
+        Ok(self.turned(parts, &c0.automorphism(automorphism), keys))
     }
 
     /// Several rotations of one ciphertext, which share most of the work (Halevi, Shoup 2018, §4).
@@ -37,32 +44,34 @@ impl BfvCiphertext {
     /// # Errors
     /// As [`Self::rotate`].
     pub fn rotations(&self, steps: &[i64], keys: &GaloisKeys) -> Result<Vec<Self>, FheError> {
-        let exponents: Vec<usize> = steps.iter().map(|&steps| rotation_exponent(self.parameters(), steps)).collect();
-        self.automorphisms(&exponents, keys)
-    }
-
-    fn automorphisms(&self, exponents: &[usize], keys: &GaloisKeys) -> Result<Vec<Self>, FheError> {
-        let ring = self.parameters().ring();
-        ring.matches(keys.parameters())?;
-        self.inner().belongs_to(keys.id())?;
-        let [c0, c1] = self.inner().parts() else {
-            return Err(FheError::Parts { what: "an automorphism", expected: 2, got: self.inner().parts().len() });
-        };
-        let noise = self.noise().plus(noise::switching(ring, self.level(), keys.deviation(), 1.0));
-        // A rotation by nothing needs no key.
-        if exponents.iter().all(|&exponent| exponent == 1) {
-            return Ok(vec![self.clone(); exponents.len()]);
-        }
-        let digits = Digits::new(ring, c1)?;
-        let image = |&exponent: &usize| {
+        let (c0, c1) = self.turns_with(keys)?;
+        let digits = Digits::new(keys.parameters(), c1)?;
+        let image = |&steps: &i64| {
+            let exponent = rotation_exponent(self.parameters(), steps);
             if exponent == 1 {
                 return Ok(self.clone());
             }
             let (automorphism, key) = keys.key(exponent)?;
-            let sums = digits.automorphism(automorphism).switch(key);
-            let zero = Poly::zero(ring.ciphertext_basis(), self.level());
-            Ok(self.with_parts(self.switched(sums, [&c0.automorphism(automorphism), &zero]), noise))
+            let parts = digits.switch_image(key, Some(automorphism)).map(|part| lower(keys.parameters(), part));
+            Ok(self.turned(parts, &c0.automorphism(automorphism), keys))
         };
-        exponents.iter().map(image).collect()
+        steps.iter().map(image).collect()
+    }
+
+    /// The two parts, if these keys go with them.
+    fn turns_with(&self, keys: &GaloisKeys) -> Result<(&Poly<Ntt>, &Poly<Ntt>), FheError> {
+        self.parameters().ring().matches(keys.parameters())?;
+        self.inner().belongs_to(keys.id())?;
+        match self.inner().parts() {
+            [c0, c1] => Ok((c0, c1)),
+            parts => Err(FheError::Parts { what: "an automorphism", expected: 2, got: parts.len() }),
+        }
+    }
+
+    fn turned(&self, mut parts: [Poly<Ntt>; 2], c0: &Poly<Ntt>, keys: &GaloisKeys) -> Self {
+        let ring = self.parameters().ring();
+        parts[0].add_assign(c0);
+        let added = noise::switching(ring, self.level(), keys.deviation(), 1.0);
+        self.with_parts(parts.to_vec(), self.noise().plus(added))
     }
 }

@@ -13,6 +13,9 @@ const MASK: u64 = (1 << DIGIT_BITS) - 1;
 /// Digits of the fraction `t·x/Q`: 96 bits, of which sums of products with residues leave more than 40.
 const FRACTION: usize = 2;
 
+/// How many digits the largest coefficient has.
+const MAX_DIGITS: usize = 4;
+
 /// What scales from and to the product `Q` of the first primes of a basis.
 #[derive(Debug)]
 pub(super) struct Scaling {
@@ -92,7 +95,7 @@ impl Scaling {
                 high.iter_mut().zip(&*rest).for_each(|(high, &r)| *high = u64::from(r > t.value() / 2));
             }
             Shape::PowerOfTwo(bits) => {
-                let (mut m, mut r) = ([0; 4], [0; 4]);
+                let (mut m, mut r) = ([0; MAX_DIGITS], [0; MAX_DIGITS]);
                 for j in 0..degree {
                     (0..digits).for_each(|k| m[k] = plaintext.row(k)[j]);
                     multiply(&m[..digits], &self.product, bits, &mut r[..digits]);
@@ -126,31 +129,38 @@ impl Scaling {
                 for_each_limb(weighted.values_mut(), phase.basis(), |i, prime, limb| {
                     kernels::scale(Engine::detect(), prime.modulus(), limb, factors[i].0);
                 });
-                let mut rows: Vec<&mut [u64]> = plaintext.rows_mut().collect();
-                let digits = rows.len() + FRACTION;
+                let mut coefficients = [0; MAX_DIGITS];
+                let digits = self.modulus.digits();
+                let mut lowered = vec![0; digits * degree];
                 for j in 0..degree {
-                    let mut sums = [0_u128; 6];
-                    // A half, so that dropping the fraction rounds.
-                    sums[FRACTION - 1] = 1 << (DIGIT_BITS - 1);
-                    for (i, (_, quotient)) in factors.iter().enumerate() {
-                        let y = u128::from(weighted.limb(i)[j]);
-                        sums.iter_mut().zip(quotient).for_each(|(sum, &digit)| *sum += y * u128::from(digit));
-                    }
-                    let mut carry = 0;
-                    for (k, sum) in sums.into_iter().take(digits).enumerate() {
-                        let sum = sum + carry;
-                        carry = sum >> DIGIT_BITS;
-                        if k >= FRACTION {
-                            rows[k - FRACTION][j] = sum as u64 & MASK;
-                        }
-                    }
+                    let weighted = (0..self.moduli.len()).map(|i| weighted.limb(i)[j]);
+                    fraction(weighted.zip(factors), &mut coefficients[..digits]);
+                    coefficients[digits - 1] &= top_mask(bits);
+                    (0..digits).for_each(|k| lowered[k * degree + j] = coefficients[k]);
                 }
-                let top = rows.last_mut().expect("a coefficient has a digit");
-                top.iter_mut().for_each(|digit| *digit &= top_mask(bits));
+                plaintext = Plaintext::from_digits(self.modulus, degree, lowered);
             }
             (Down::PowerOfTwo(_), Shape::Prime(_)) => unreachable!("made for the modulus"),
         }
         plaintext
+    }
+}
+
+/// `round(Σ y_i·t/q_i)` modulo the power of two that the digits hold, from residues and the digits of `t/q_i`.
+fn fraction<'a>(terms: impl Iterator<Item = (u64, &'a (Factor, Vec<u64>))>, digits: &mut [u64]) {
+    let mut sums = [0_u128; MAX_DIGITS + FRACTION];
+    // A half, so that dropping the fraction rounds.
+    sums[FRACTION - 1] = 1 << (DIGIT_BITS - 1);
+    for (y, (_, quotient)) in terms {
+        sums.iter_mut().zip(quotient).for_each(|(sum, &digit)| *sum += u128::from(y) * u128::from(digit));
+    }
+    let mut carry = 0;
+    for (k, sum) in sums.into_iter().take(digits.len() + FRACTION).enumerate() {
+        let sum = sum + carry;
+        carry = sum >> DIGIT_BITS;
+        if k >= FRACTION {
+            digits[k - FRACTION] = sum as u64 & MASK;
+        }
     }
 }
 

@@ -3,6 +3,7 @@ use crate::FheError;
 use crate::bfv::BfvCiphertext;
 use crate::bytes::{Kind, Reader, Writer};
 use crate::rlwe::SecretKey;
+use crate::threshold::{DecryptionShare, Flooding, PartyId, Request, Session};
 
 /// A packed update, or a sum of them, encrypted.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,6 +74,34 @@ impl EncryptedUpdate {
     /// As [`BfvCiphertext::decrypt`].
     pub fn decrypt(&self, key: &SecretKey) -> Result<Vec<i64>, FheError> {
         let plaintexts = self.ciphertexts.iter().map(|part| part.decrypt(key)).collect::<Result<Vec<_>, _>>()?;
+        self.packing.unpack(&plaintexts, self.length)
+    }
+
+    /// The requests by which parties that share the key open it, one a ciphertext.
+    ///
+    /// # Errors
+    /// As [`BfvCiphertext::request`].
+    pub fn requests(
+        &self,
+        session: &Session,
+        active: &[PartyId],
+        flooding: Flooding,
+    ) -> Result<Vec<Request>, FheError> {
+        self.ciphertexts.iter().map(|ciphertext| ciphertext.request(session, active, flooding)).collect()
+    }
+
+    /// The values, or the sums of values, from the shares that answer each of the requests, in order.
+    ///
+    /// # Errors
+    /// As [`Request::open_bfv`]; [`FheError::UpdateShape`] unless there is a request for each ciphertext, and shares for
+    /// each request.
+    pub fn open(&self, requests: &[Request], shares: &[Vec<DecryptionShare>]) -> Result<Vec<i64>, FheError> {
+        if requests.len() != shares.len() {
+            let (left, right) = (requests.len() as u64, shares.len() as u64);
+            return Err(FheError::UpdateShape { what: "requests and their answers", left, right });
+        }
+        let open = |(request, shares): (&Request, &Vec<_>)| request.open_bfv(self.packing.parameters(), shares);
+        let plaintexts = requests.iter().zip(shares).map(open).collect::<Result<Vec<_>, _>>()?;
         self.packing.unpack(&plaintexts, self.length)
     }
 

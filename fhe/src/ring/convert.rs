@@ -195,6 +195,9 @@ impl Target {
                 3 => self.gather_rows::<3>(simd, rows, quotients, to),
                 4 => self.gather_rows::<4>(simd, rows, quotients, to),
                 5 => self.gather_rows::<5>(simd, rows, quotients, to),
+                6 => self.gather_rows::<6>(simd, rows, quotients, to),
+                7 => self.gather_rows::<7>(simd, rows, quotients, to),
+                8 => self.gather_rows::<8>(simd, rows, quotients, to),
                 _ => self.gather_any(simd, rows, quotients, to),
             },
         }
@@ -291,16 +294,25 @@ impl Division {
         self.conversion.weigh(dropped)
     }
 
-    /// The quotient's limb for one kept prime, from that of the dividend; both are transforms.
+    /// How many primes it divides by.
+    pub(crate) const fn drops(&self) -> usize {
+        self.conversion.sources.len()
+    }
+
+    /// The quotient's limb for one kept prime, from that of the dividend; both are transforms. What is to be added to the
+    /// quotient is given by its coefficients, times the divisor.
     pub(crate) fn limb(
         &self,
         weighted: &Weighted<'_>,
         index: usize,
         prime: &Prime,
-        dividend: &[u64],
+        (dividend, onto): (&[u64], Option<&[u64]>),
         quotient: &mut [u64],
     ) {
         self.conversion.gather(weighted, index, quotient);
+        if let Some(onto) = onto {
+            kernels::sub(Engine::detect(), prime.modulus(), quotient, onto);
+        }
         prime.forward(quotient);
         kernels::sub_scale(Engine::detect(), prime.modulus(), quotient, dividend, self.factors[index]);
     }

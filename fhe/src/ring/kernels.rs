@@ -50,20 +50,12 @@ kernels! {
     product(out: &mut [u64], a: &[u64], b: &[u64]);
     /// `sum += a·b`.
     mul_add(sum: &mut [u64], a: &[u64], b: &[u64]);
+    /// `(x_0 + x_1·Y)·(y_0 + y_1·Y)`: its three coefficients in place of `x_0`, `x_1` and `y_0`.
+    tensor(x0: &mut [u64], x1: &mut [u64], y0: &mut [u64], y1: &[u64]);
     /// `a ·= factor`.
     scale(a: &mut [u64], factor: Factor);
     /// `a = (a − b)·factor`, the step that divides by a dropped modulus.
     sub_scale(a: &mut [u64], b: &[u64], factor: Factor);
-}
-
-/// `out = Σ a_i·b_i` over pairs of vectors; at most 16 pairs.
-pub(crate) fn dot(engine: Engine, q: Modulus, out: &mut [u64], pairs: &[(&[u64], &[u64])]) {
-    assert!(pairs.len() <= 16, "sixteen products fit the accumulators");
-    match engine {
-        Engine::Portable => portable::dot(q, out, pairs),
-        #[cfg(target_arch = "x86_64")]
-        Engine::Ifma(simd) => ifma::dot(simd, q, out, pairs),
-    }
 }
 
 /// `out = Σ row_i·factor_i`, the rows of values below `2^50`, one of them at most not below `2^48`; at most 8 rows.
@@ -155,6 +147,13 @@ mod portable {
         sum.iter_mut().zip(a).zip(b).for_each(|((sum, &a), &b)| *sum = q.add(*sum, q.mul(a, b)));
     }
 
+    pub(super) fn tensor(q: Modulus, x0: &mut [u64], x1: &mut [u64], y0: &mut [u64], y1: &[u64]) {
+        for (((x0, x1), y0), &y1) in x0.iter_mut().zip(x1).zip(y0).zip(y1) {
+            let middle = q.add(q.mul(*x0, y1), q.mul(*x1, *y0));
+            (*x0, *x1, *y0) = (q.mul(*x0, *y0), middle, q.mul(*x1, y1));
+        }
+    }
+
     pub(super) fn scale(q: Modulus, a: &mut [u64], factor: Factor) {
         for a in a {
             *a = q.mul_factor(*a, factor);
@@ -168,13 +167,6 @@ mod portable {
     pub(super) fn combine(q: Modulus, out: &mut [u64], rows: &[(&[u64], u64)]) {
         for (i, out) in out.iter_mut().enumerate() {
             let sum: u128 = rows.iter().map(|(row, factor)| u128::from(row[i]) * u128::from(*factor)).sum();
-            *out = q.reduce_wide(sum);
-        }
-    }
-
-    pub(super) fn dot(q: Modulus, out: &mut [u64], pairs: &[(&[u64], &[u64])]) {
-        for (i, out) in out.iter_mut().enumerate() {
-            let sum: u128 = pairs.iter().map(|(a, b)| u128::from(a[i]) * u128::from(b[i])).sum();
             *out = q.reduce_wide(sum);
         }
     }
@@ -445,6 +437,24 @@ pub(crate) mod ifma {
         lanewise!(simd, sum, a, b; lanes.add(simd, sum, lanes.mul(simd, a, b)));
     }
 
+    pub(super) fn tensor(simd: Ifma, q: Modulus, x0: &mut [u64], x1: &mut [u64], y0: &mut [u64], y1: &[u64]) {
+        let lanes = Lanes::new(simd, q);
+        simd.vectorize(
+            #[inline(always)]
+            || {
+                let (x0, rest) = as_arrays_mut::<8, _>(x0);
+                assert!(rest.is_empty(), "a limb is a multiple of eight residues");
+                let (x1, y0, y1) = (as_arrays_mut::<8, _>(x1).0, as_arrays_mut::<8, _>(y0).0, as_arrays::<8, _>(y1).0);
+                for (((x0, x1), y0), y1) in x0.iter_mut().zip(x1).zip(y0).zip(y1) {
+                    let [a, b, c, d]: [u64x8; 4] = [cast(*x0), cast(*x1), cast(*y0), cast(*y1)];
+                    *x0 = cast(lanes.mul(simd, a, c));
+                    *x1 = cast(lanes.add(simd, lanes.mul(simd, a, d), lanes.mul(simd, b, c)));
+                    *y0 = cast(lanes.mul(simd, b, d));
+                }
+            },
+        );
+    }
+
     pub(super) fn scale(simd: Ifma, q: Modulus, a: &mut [u64], factor: Factor) {
         let lanes = Lanes::new(simd, q);
         let (value, quotient) = (simd.splat(factor.value), simd.splat(factor.quotient));
@@ -470,26 +480,6 @@ pub(crate) mod ifma {
                         let (row, factor) = (cast(as_arrays::<8, _>(row).0[i]), simd.splat(*factor));
                         low = simd.mul_low_add(low, row, factor);
                         high = simd.mul_high_add(high, row, factor);
-                    }
-                    *out = cast(wide.reduce(simd, lanes, low, high));
-                }
-            },
-        );
-    }
-
-    pub(super) fn dot(simd: Ifma, q: Modulus, out: &mut [u64], pairs: &[(&[u64], &[u64])]) {
-        let (lanes, wide) = (Lanes::new(simd, q), Wide::new(simd, q));
-        simd.vectorize(
-            #[inline(always)]
-            || {
-                let (vectors, rest) = as_arrays_mut::<8, _>(out);
-                assert!(rest.is_empty(), "a limb is a multiple of eight residues");
-                for (i, out) in vectors.iter_mut().enumerate() {
-                    let (mut low, mut high) = (simd.splat(0), simd.splat(0));
-                    for (a, b) in pairs {
-                        let (a, b) = (cast(as_arrays::<8, _>(a).0[i]), cast(as_arrays::<8, _>(b).0[i]));
-                        low = simd.mul_low_add(low, a, b);
-                        high = simd.mul_high_add(high, a, b);
                     }
                     *out = cast(wide.reduce(simd, lanes, low, high));
                 }
@@ -675,14 +665,16 @@ mod tests {
                 x.extend(second);
             };
             let many = [[&a[..], &b, &c]; 16];
-            let runs: [&dyn Fn(Engine, &mut Vec<u64>); 15] = [
+            let runs: [&dyn Fn(Engine, &mut Vec<u64>); 17] = [
                 &|e, x| add(e, q, x, &a),
                 &|e, x| sub(e, q, x, &a),
                 &|e, x| mul(e, q, x, &a),
                 &|e, x| mul_add(e, q, x, &a, &b),
                 &|e, x| scale(e, q, x, factor),
                 &|e, x| sub_scale(e, q, x, &a, factor),
-                &|e, x| dot(e, q, x, &[(&a[..], &b[..]); 16]),
+                &|e, x| tensor(e, q, x, &mut a.clone(), &mut b.clone(), &a),
+                &|e, x| tensor(e, q, &mut a.clone(), x, &mut b.clone(), &a),
+                &|e, x| tensor(e, q, &mut a.clone(), &mut b.clone(), x, &b),
                 &|e, x| combine(e, q, x, &[(&a[..], b[0]), (&b[..], a[1]), (&wide[..], c[1]), (&wide[..], q.value() - 1)]),
                 &|e, x| product(e, q, x, &a, &b),
                 &|e, x| lift(e, q, x, &signed),

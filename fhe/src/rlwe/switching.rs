@@ -247,8 +247,7 @@ pub(crate) fn switch_once(
     rescaled: bool,
 ) -> Result<[Poly<Ntt>; 2], FheError> {
     has_special(parameters)?;
-    let (special, degree, engine) = (parameters.special(), parameters.degree(), Engine::detect());
-    let (ciphertext, basis) = (parameters.ciphertext_basis(), parameters.key_basis());
+    let (degree, ciphertext) = (parameters.degree(), parameters.ciphertext_basis());
     let division = match rescaled.then(|| parameters.lower_rescale(level)) {
         None => parameters.lower(),
         Some(Some(both)) => both,
@@ -264,9 +263,37 @@ pub(crate) fn switch_once(
         copy.copy_from_slice(values);
         prime.backward_unscaled(copy);
     });
+    Ok(switch_known(parameters, (&poly, coefficients.values_mut()), key, terms, (division, None)))
+}
+
+/// The same of a polynomial of which the coefficients are known too, these `N` times too large; they are overwritten. `onto` is added to both parts,
+/// given by its coefficients times the divisor: without transforms of its own.
+///
+/// # Errors
+/// [`FheError::NoSpecialPrimes`].
+pub(crate) fn switch_onto(
+    parameters: &Parameters,
+    (poly, unscaled): (&Poly<Ntt>, &mut [u64]),
+    key: &SwitchingKey,
+    onto: [&[u64]; 2],
+) -> Result<[Poly<Ntt>; 2], FheError> {
+    has_special(parameters)?;
+    Ok(switch_known(parameters, (poly, unscaled), key, None, (parameters.lower(), Some(onto))))
+}
+
+fn switch_known(
+    parameters: &Parameters,
+    (poly, coefficients): (&Poly<Ntt>, &mut [u64]),
+    key: &SwitchingKey,
+    terms: Option<[&Poly<Ntt>; 4]>,
+    (division, onto): (&Division, Option<[&[u64]; 2]>),
+) -> [Poly<Ntt>; 2] {
+    let (level, special, degree, engine) = (poly.limbs(), parameters.special(), parameters.degree(), Engine::detect());
+    let (ciphertext, basis) = (parameters.ciphertext_basis(), parameters.key_basis());
+    let rescaled = division.drops() > special;
     let raise = parameters.raise(level);
     let own = |digit: usize| digit * special..((digit + 1) * special).min(level);
-    let limbs = coefficients.values_mut().chunks_mut(special * degree);
+    let limbs = coefficients.chunks_mut(special * degree);
     let weighted: Vec<Weighted<'_>> =
         raise.iter().zip(limbs).map(|(conversion, limbs)| conversion.weigh(limbs)).collect();
     // One limb of P times both switched parts, with room for a limb of every digit.
@@ -306,10 +333,11 @@ pub(crate) fn switch_once(
         let (b, a) = sums.split_at_mut(degree);
         sum(special + i, (&mut *b, &mut *a), raised);
         let prime = &ciphertext.primes()[i];
-        division.limb(&first, i, prime, b, c0);
-        division.limb(&second, i, prime, a, c1);
+        let [onto_c0, onto_c1] = [0, 1].map(|part| onto.map(|onto| &onto[part][i * degree..][..degree]));
+        division.limb(&first, i, prime, (b, onto_c0), c0);
+        division.limb(&second, i, prime, (a, onto_c1), c1);
     });
-    Ok([c0, c1])
+    [c0, c1]
 }
 
 /// `round(poly / P)`: from `P` and a level's primes to the level's primes.
@@ -334,7 +362,7 @@ fn divide(parameters: &Parameters, division: &Division, dropped: &mut [u64], kep
     let weighted = division.weigh(dropped);
     let mut quotient = Poly::any(basis, kept.len() / degree);
     for_each_limb(quotient.values_mut(), basis, |i, prime, limb| {
-        division.limb(&weighted, i, prime, &kept[i * degree..][..degree], limb);
+        division.limb(&weighted, i, prime, (&kept[i * degree..][..degree], None), limb);
     });
     quotient
 }

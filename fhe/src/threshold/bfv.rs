@@ -15,9 +15,7 @@ impl BfvCiphertext {
     /// # Errors
     /// As [`Request::new`]; [`FheError::NoRoomToFlood`] if what is opened would not be decoded rightly.
     pub fn request(&self, session: &Session, active: &[PartyId], flooding: Flooding) -> Result<Request, FheError> {
-        let degree = self.parameters().ring().degree() as f64;
-        // ‖v‖₂ is at most √N times the largest coefficient.
-        let norm = NoiseBound::from_log2(self.noise().scaled(degree.log2() / 2.0).log2());
+        let norm = self.noise().euclidean(self.parameters().degree());
         Request::new(session, self.inner().clone(), norm, active, flooding)?
             .within(NoiseBound::from_log2(self.parameters().capacity(self.level()).log2()))
     }

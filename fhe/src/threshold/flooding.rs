@@ -58,6 +58,11 @@ impl Flooding {
         Flood { exponent: (noise.log2().max(0.0) + f64::from(self.bits)).ceil() as u32 }
     }
 
+    /// The noise of an opened ciphertext: its own of this bound, and the floods of so many parties.
+    pub(crate) fn flooded(self, model: NoiseModel, noise: NoiseBound, parties: usize) -> NoiseBound {
+        noise.plus(self.over(noise).bound(model, parties))
+    }
+
     #[cfg(test)]
     pub(super) const fn insecure(bits: u32) -> Self {
         Self { bits }

@@ -110,7 +110,7 @@ impl Request {
     /// reader what encrypting to its key adds.
     pub fn flooded_noise(&self) -> NoiseBound {
         let model = self.session.parameters().noise();
-        let flooded = self.noise.plus(self.flood().bound(*model, self.active.len()));
+        let flooded = self.flooding.flooded(*model, self.noise, self.active.len());
         match &self.reader {
             None => flooded,
             Some(reader) => flooded

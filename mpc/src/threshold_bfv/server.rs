@@ -321,7 +321,7 @@ impl Server<Releasing> {
         check_enough(Phase::Releasing, released().count(), common.threshold())?;
         let shares: Vec<_> = released().take(common.threshold()).collect();
         let sums = &layout.inner().sums;
-        let keys = KeySum::new(sums, layout.inner().sharing.open(&shares));
+        let keys = KeySum::new(sums, &layout.inner().sharing.open(&shares));
         let keys = keys.expect("what is computed modulo primes is below them");
 
         let (seed, count) = (params.seed(&opening.view), opening.survivors.count());
