@@ -221,6 +221,7 @@ mod tests {
         assert!(product <= target, "{product} against {target}");
         let coefficient = (1.0 + 16.0) * std::f64::consts::LN_2 - COEFFICIENT_TAIL * COEFFICIENT_TAIL / 2.0;
         assert!(coefficient <= -128.0 * std::f64::consts::LN_2, "{coefficient}");
-        assert!(EUCLIDEAN_TAIL * EUCLIDEAN_TAIL / 2.0 >= 128.0 * std::f64::consts::LN_2);
+        let euclidean = -EUCLIDEAN_TAIL * EUCLIDEAN_TAIL / 2.0;
+        assert!(euclidean <= -128.0 * std::f64::consts::LN_2, "{euclidean}");
     }
 }

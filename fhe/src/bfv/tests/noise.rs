@@ -3,19 +3,20 @@
 use dashu_int::{IBig, UBig};
 
 use super::*;
+use crate::ring::Modulus;
 
 /// The largest coefficient of the noise of a ciphertext that should hold this plaintext, in bits.
 fn measured(ciphertext: &BfvCiphertext, secret: &SecretKey, plaintext: &Plaintext) -> f64 {
     let mut noise = secret.phase(ciphertext.inner()).unwrap();
     noise.sub_assign(&ciphertext.parameters().scale_up(plaintext, ciphertext.level()).unwrap());
-    let moduli: Vec<u64> = noise.basis().moduli().take(noise.limbs()).map(|q| q.value()).collect();
+    let moduli: Vec<u64> = noise.basis().moduli().take(noise.limbs()).map(Modulus::value).collect();
     let product: UBig = moduli.iter().map(|&q| UBig::from(q)).product();
     let weights: Vec<UBig> = moduli
         .iter()
         .enumerate()
         .map(|(i, &q)| {
             let others = &product / q;
-            let inverse = noise.basis().primes()[i].modulus().inverse((&others % q) as u64);
+            let inverse = noise.basis().primes()[i].modulus().inverse(&others % q);
             others * inverse
         })
         .collect();
@@ -193,12 +194,14 @@ fn scaling_is_that_of_exact_integers() {
             plaintext.rows().rev().fold(UBig::ZERO, |value, row| (value << 48) + UBig::from(row[j]))
         };
         for level in 1..=4 {
-            let moduli: Vec<u64> = ring.ciphertext_basis().moduli().take(level).map(|q| q.value()).collect();
+            let moduli: Vec<u64> = ring.ciphertext_basis().moduli().take(level).map(Modulus::value).collect();
             let product: UBig = moduli.iter().map(|&q| UBig::from(q)).product();
             for round in 0..8 {
                 let mut plaintext = Plaintext::zero(modulus, 16);
                 for row in plaintext.rows_mut() {
-                    row.iter_mut().for_each(|digit| *digit = rng.next_u64() >> 16);
+                    for digit in row {
+                        *digit = rng.next_u64() >> 16;
+                    }
                 }
                 for j in 0..16 {
                     let m = if round == 0 { &t - UBig::ONE } else { value(&plaintext, j) % &t };
@@ -224,7 +227,7 @@ fn scaling_is_that_of_exact_integers() {
                         moduli.iter().fold(UBig::ZERO, |x, &q| (x << 60) + UBig::from(rng.next_u64() % q)) % &product
                     })
                     .collect();
-                let values = moduli.iter().flat_map(|&q| phase.iter().map(move |x| (x % q) as u64)).collect::<Vec<_>>();
+                let values = moduli.iter().flat_map(|&q| phase.iter().map(move |x| x % q)).collect::<Vec<_>>();
                 let poly = crate::ring::Poly::from_residues(ring.ciphertext_basis(), &values).unwrap();
                 let lowered = parameters.scaled_down(&poly);
                 for (j, x) in phase.iter().enumerate() {
