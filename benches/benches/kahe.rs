@@ -38,7 +38,9 @@ fn masks(c: &mut Criterion) {
         })
         .collect();
     let mut sum = MaskedSum::new(&round);
-    updates.iter().for_each(|update| sum.add(update).expect("both have room"));
+    for update in updates {
+        sum.add(update).expect("both have room");
+    }
     let keys = KeySum::new(&round, 2, keys).expect("canonical sums");
     assert!(sum.open(&keys).expect("masks cancel").iter().zip(&vector).all(|(sum, x)| *sum == 2 * x));
 
@@ -56,7 +58,7 @@ fn masks(c: &mut Criterion) {
     };
     let add = |sum: &mut MaskedSum| sum.add(black_box(&updates[1]));
     group.bench_function("add/one thread", |b| {
-        alone.install(|| b.iter_batched_ref(fresh, add, BatchSize::PerIteration))
+        alone.install(|| b.iter_batched_ref(fresh, add, BatchSize::PerIteration));
     });
     group.bench_function("read/one thread", |b| {
         let copy = || updates[0].as_bytes().to_vec();

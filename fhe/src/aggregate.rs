@@ -353,7 +353,9 @@ mod tests {
 
     fn sum_of(parameters: &SumParameters, keys: &[OneTimeKey]) -> KeySum {
         let mut sum = Poly::zero(parameters.ring.ciphertext_basis(), parameters.ring.levels());
-        keys.iter().for_each(|key| sum.add_assign(&key.0));
+        for key in keys {
+            sum.add_assign(&key.0);
+        }
         KeySum::new(parameters, sum.values()).unwrap()
     }
 

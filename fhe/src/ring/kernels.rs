@@ -640,6 +640,9 @@ mod tests {
     use super::*;
     use crate::ring::ntt_primes;
 
+    type Run<'a> = &'a dyn Fn(Engine, &mut Vec<u64>);
+    type RunOnPair<'a> = &'a dyn Fn((&mut [u64], &mut [u64]));
+
     proptest! {
         #[test]
         fn both_engines_give_the_same_bits(bits in 25..=50_u32, seed: u64, extreme: bool) {
@@ -659,13 +662,13 @@ mod tests {
             };
             let image = Automorphism::new(64, 2 * (seed as usize % 64) + 1).unwrap();
             let signed: Vec<i64> = a.iter().zip(&b).map(|(&a, &b)| a as i64 - b as i64).collect();
-            let doubled = |run: &dyn Fn((&mut [u64], &mut [u64])), x: &mut Vec<u64>| {
+            let doubled = |run: RunOnPair<'_>, x: &mut Vec<u64>| {
                 let mut second = x.clone();
                 run((x, &mut second));
                 x.extend(second);
             };
             let many = [[&a[..], &b, &c]; 16];
-            let runs: [&dyn Fn(Engine, &mut Vec<u64>); 17] = [
+            let runs: [Run<'_>; 17] = [
                 &|e, x| add(e, q, x, &a),
                 &|e, x| sub(e, q, x, &a),
                 &|e, x| mul(e, q, x, &a),

@@ -171,12 +171,14 @@ impl Digits {
     }
 
     /// The digits of the polynomial's image.
+    #[cfg(test)]
     pub(crate) fn automorphism(&self, automorphism: &Automorphism) -> Self {
         let parts = self.parts.iter().map(|part| part.automorphism(automorphism)).collect();
         Self { parts, ..self.clone() }
     }
 
     /// `Σ_d digit_d·(b_d, a_d)` modulo `P` and the level's primes: `P` times the switched polynomial, and noise.
+    #[cfg(test)]
     pub(crate) fn switch(&self, key: &SwitchingKey) -> [Poly<Ntt>; 2] {
         self.switch_image(key, None)
     }

@@ -145,7 +145,7 @@ impl FreshCiphertexts {
     /// The ciphertexts one by one, some 16 kB each.
     pub fn expand(&self) -> Vec<Ciphertext> {
         let known = Known::fresh(&self.parameters, self.encoding);
-        let (list, _) = Self::list(&self.parameters, self.mask_seed, self.bodies.clone());
+        let (list, _) = Self::list(&self.parameters, self.mask_seed, &self.bodies);
         let list = SeededLweCiphertextListOwned::decompress_into_lwe_ciphertext_list(list);
         let ciphertext = |words: &[u64]| Ciphertext {
             parameters: self.parameters,
@@ -194,14 +194,14 @@ impl FreshCiphertexts {
     pub(super) fn list(
         parameters: &Parameters,
         mask_seed: [u8; 16],
-        bodies: Vec<u64>,
+        bodies: &[u64],
     ) -> (SeededLweCiphertextListOwned<u64>, LweSize) {
         let size = LweSize(parameters.polynomial_size() * parameters.set().glwe_dimension.0 + 1);
         let count = LweCiphertextCount(bodies.len());
         let seed = Seed(u128::from_le_bytes(mask_seed));
         let modulus = CiphertextModulus::new_native();
         let mut list = SeededLweCiphertextListOwned::new(0, size, count, seed.into(), modulus);
-        list.as_mut().copy_from_slice(&bodies);
+        list.as_mut().copy_from_slice(bodies);
         (list, size)
     }
 }

@@ -108,7 +108,7 @@ impl SecretKey {
         let set = self.parameters.set();
         let mut mask_seed = [0; 16];
         rng.fill_bytes(&mut mask_seed);
-        let (mut list, size) = FreshCiphertexts::list(&self.parameters, mask_seed, vec![0; values.len()]);
+        let (mut list, size) = FreshCiphertexts::list(&self.parameters, mask_seed, &vec![0; values.len()]);
         debug_assert_eq!(size, self.glwe.as_lwe_secret_key().lwe_dimension().to_lwe_size());
         let plain: Vec<u64> = values.iter().map(|&value| encoding.torus(value)).collect();
         let mut plain = PlaintextList::from_container(plain);
