@@ -38,7 +38,7 @@ fn masks(c: &mut Criterion) {
         })
         .collect();
     let mut sum = MaskedSum::new(&round);
-    for update in updates {
+    for update in &updates {
         sum.add(update).expect("both have room");
     }
     let keys = KeySum::new(&round, 2, keys).expect("canonical sums");
