@@ -8,7 +8,7 @@
 //! | [`Network`], [`Dense`] | the network in floating point, trained elsewhere |
 //! | [`QuantisedNetwork`], [`Quantisation`] | the same weights as integers, squares as tables: what TFHE computes, bit for bit |
 //! | [`CkksInference`] | the network as it is, on many inputs in one ciphertext, to the precision that noise leaves |
-//! | [`TfheInference`] (feature `tfhe`) | the quantised network on encrypted inputs, refused where the noise budget does not carry it |
+//! | `TfheInference` (feature `tfhe`) | the quantised network on encrypted inputs, refused where the noise budget does not carry it |
 //!
 //! ```
 //! use nexus_fhe::inference::{Dense, Network, Quantisation, QuantisedNetwork};
