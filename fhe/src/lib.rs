@@ -38,7 +38,10 @@
 //! | [`threshold`] | keys that several parties hold together; decryption by all or by t of n with flooded shares, given once |
 //! | [`pack`] | vectors of bounded integers in BFV coefficients, to be summed |
 //! | [`aggregate`] | sums of vectors under one-time keys whose sum is made public |
+//! | [`aggregate`] | sums under one-time keys, which open with the sum of the keys alone |
 //! | [`kahe`] | key-homomorphic masks over Goldilocks, for aggregation in one message |
+//! | [`inference`] | a small network evaluated on encrypted inputs, under CKKS or TFHE |
+//! | `tfhe` (feature) | comparison, arg-max and table look-ups on small integers, by Zama's `tfhe` |
 //! | [`inference`] | a network of dense layers and squares on encrypted inputs, under CKKS and, in small integers, under TFHE |
 //! | `tfhe` (feature) | comparison, arg-max and tables on small integers through Zama's `tfhe` |
 //! | [`ring`], [`rlwe`], [`noise`] | what these are built on: residue number systems, keys and key switching, bounds |

@@ -3,7 +3,8 @@
 //! Each of `n` parties draws a ternary secret `s_i`; the collective secret `s = Σ s_i` is known to nobody. One round of
 //! shares makes a public key, two rounds a relinearisation key, one a Galois key, all of them ordinary keys of this
 //! crate. To open a ciphertext `(c_0, c_1)`, a set of exactly `t` parties is fixed, each gives `c_1·s_i` (for `t < n`,
-//! of its Shamir share of `s`, times its Lagrange coefficient) under a flood of noise, and the sum is the phase; or the
+//! of its Shamir share of `s`, times its Lagrange coefficient, and hidden by a share of zero) under a flood of noise, and
+//! the sum is the phase; or the
 //! sum is a ciphertext under the key of a reader. The protocols are CKG, RKG, GKG, CKS (to zero) and PCKS of
 //! Mouchet, Troncoso-Pastoriza, Bossuat, Hubaux (2021), with the thresholds of Mouchet, Bertrand, Hubaux (2022).
 //! They work on the ciphertexts of [`rlwe`](crate::rlwe), whatever scheme made them; for BFV there are

@@ -10,7 +10,7 @@ use crate::ring::{Ntt, Poly};
 use super::ledger::ShareLedger;
 use super::request::{Request, RequestDigest};
 use super::session::{PartyId, Session};
-use super::shamir::lagrange;
+use super::shamir::{PairKey, lagrange};
 use super::share::{sealed, unsealed};
 
 /// What a party decrypts with: its part `s_i` of the secret where all parties are needed, and its Shamir share of the
@@ -23,6 +23,8 @@ pub struct Decryptor {
     seed: Zeroizing<[u8; 32]>,
     /// Modulo `Q`.
     share: Poly<Ntt>,
+    /// With every party, where fewer than all are needed: the key that this party drew, and the one it was given.
+    pairs: Vec<(PartyId, [PairKey; 2])>,
 }
 
 /// Labels of the noise of a share, above those of the words of a flood.
@@ -30,8 +32,14 @@ const EPHEMERAL: u64 = 1 << 32;
 const ERROR: u64 = 2 << 32;
 
 impl Decryptor {
-    pub(super) fn new(session: &Session, party: PartyId, seed: &Zeroizing<[u8; 32]>, share: Poly<Ntt>) -> Self {
-        Self { session: session.clone(), party, seed: seed.clone(), share }
+    pub(super) fn new(
+        session: &Session,
+        party: PartyId,
+        seed: &Zeroizing<[u8; 32]>,
+        share: Poly<Ntt>,
+        pairs: Vec<(PartyId, [PairKey; 2])>,
+    ) -> Self {
+        Self { session: session.clone(), party, seed: seed.clone(), share, pairs }
     }
 
     /// Its party.
@@ -42,7 +50,11 @@ impl Decryptor {
     /// This party's share of the request that was agreed on: `λ_i·c_1·s_i` and a flood; for a reader with key `(b, a)`
     /// besides `b·u_i` in this part, and `a·u_i + e_i` in a second one.
     ///
-    /// `λ_i` is 1 where all parties decrypt, and otherwise the Lagrange coefficient of the party in the active set.
+    /// `λ_i` is 1 where all parties decrypt, and otherwise the Lagrange coefficient of the party in the active set. There
+    /// a share also has a uniform part, from the keys of its pairs with the other active parties, and these parts cancel in
+    /// the sum: an outsider's share of the secret is a combination of the active ones', with factors as large as `Q`, so
+    /// the same combination of bare decryption shares would give it equations in the floods alone, and from a few of
+    /// these the floods, and the shares of the secret behind them.
     /// The ledger records the ciphertext before the share is computed, and a ciphertext that is there already is
     /// refused, whatever the request: keep the bytes of a share if it may have to be sent again. A ciphertext counts as the
     /// same if its `c_1` is, since that is all of it that a share depends on.
@@ -85,6 +97,14 @@ impl Decryptor {
             share.scale(|prime| lagrange(prime, &points, point(self.party)));
             first.mul_add(&ciphertext.parts()[1], &share);
             share.zeroize();
+            for (peer, [ours, theirs]) in &self.pairs {
+                if *peer != self.party && request.active().contains(peer) {
+                    let part =
+                        |key: &PairKey| Noise::derived(&key.0, &[b"share of zero", &digest.0]).uniform(basis, level, 0);
+                    first.add_assign(&part(ours));
+                    first.sub_assign(&part(theirs));
+                }
+            }
         }
         let mut parts = vec![first];
         if let Some(reader) = request.reader() {

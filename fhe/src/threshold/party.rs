@@ -12,7 +12,7 @@ use crate::rlwe::{PublicKey, SwitchingKey, add_gadget, has_special};
 use super::collective::RelinearisationRound;
 use super::decryptor::Decryptor;
 use super::session::{PartyId, Session};
-use super::shamir::{self, SecretShare};
+use super::shamir::{self, PairKey, SecretShare};
 use super::share::{KeyShare, Purpose};
 
 /// What all secrets of a party come from: 32 bytes, to be kept as long as the party is to decrypt.
@@ -197,7 +197,8 @@ impl Party {
         Ok(self.share(Purpose::Galois { exponent }, parts))
     }
 
-    /// Shamir shares of `s_i` for every party, its own among them: to be sent to each over a private channel.
+    /// Shamir shares of `s_i` for every party, its own among them, each with a key for the pair: to be sent to each over a
+    /// private channel.
     ///
     /// The polynomial has degree `threshold − 1` and is evaluated at the parties' places, from one on, modulo every
     /// prime of `Q`.
@@ -211,6 +212,7 @@ impl Party {
             self.id,
             self.at_level(self.session.parameters().levels()),
             &self.noise(&[b"shamir"]),
+            |to| self.pair_key(to),
         )
     }
 
@@ -220,7 +222,8 @@ impl Party {
     /// [`FheError::Dealing`] where fewer than all parties decrypt.
     pub fn decryptor(&self) -> Result<Decryptor, FheError> {
         self.needs_shares(false)?;
-        Ok(Decryptor::new(&self.session, self.id, &self.seed, self.at_level(self.session.parameters().levels())))
+        let share = self.at_level(self.session.parameters().levels());
+        Ok(Decryptor::new(&self.session, self.id, &self.seed, share, Vec::new()))
     }
 
     /// What decrypts where `threshold` of more parties are needed: with the sum of one share from every party, this one
@@ -231,8 +234,18 @@ impl Party {
     /// [`FheError::Stranger`], [`FheError::Duplicate`], [`FheError::Missing`].
     pub fn decryptor_from_shares(&self, shares: &[SecretShare]) -> Result<Decryptor, FheError> {
         self.needs_shares(true)?;
-        let share = shamir::receive(&self.session, self.id, shares)?;
-        Ok(Decryptor::new(&self.session, self.id, &self.seed, share))
+        let (share, received) = shamir::receive(&self.session, self.id, shares)?;
+        let pairs = received.into_iter().map(|(peer, theirs)| (peer, [self.pair_key(peer), theirs])).collect();
+        Ok(Decryptor::new(&self.session, self.id, &self.seed, share, pairs))
+    }
+
+    /// The key that this party draws for itself and one other.
+    fn pair_key(&self, to: PartyId) -> PairKey {
+        let mut hasher = blake3::Hasher::new_keyed(&self.seed);
+        hasher.update(b"cipher-nexus pair key v1").update(&to.0.to_le_bytes());
+        let key = PairKey(*hasher.finalize().as_bytes());
+        hasher.zeroize();
+        key
     }
 
     fn needs_shares(&self, dealt: bool) -> Result<(), FheError> {

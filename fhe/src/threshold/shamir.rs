@@ -1,6 +1,6 @@
 use std::fmt;
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::FheError;
 use crate::bytes::{Kind, Writer};
@@ -18,7 +18,12 @@ pub struct SecretShare {
     from: PartyId,
     to: PartyId,
     value: Poly<Ntt>,
+    pair: PairKey,
 }
+
+/// A key that a dealer has in common with one other party.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub(super) struct PairKey(pub(super) [u8; 32]);
 
 impl SecretShare {
     /// Whose secret it is a share of.
@@ -31,13 +36,14 @@ impl SecretShare {
         self.to
     }
 
-    /// Header, session, both parties, the residues, checksum: secret, so to be encrypted to its recipient.
+    /// Header, session, both parties, the residues, the key of the pair, checksum: secret, so to be encrypted to its recipient.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let mut writer = Writer::new(Kind::SecretShare, self.session.parameters());
         writer.bytes(&self.session.digest());
         writer.u32(self.from.0);
         writer.u32(self.to.0);
         writer.poly(&self.value);
+        writer.bytes(&self.pair.0);
         Zeroizing::new(sealed(writer))
     }
 
@@ -54,8 +60,9 @@ impl SecretShare {
         session.has(from)?;
         session.has(to)?;
         let value = reader.poly(parameters.ciphertext_basis(), parameters.levels(), "a secret share")?;
-        // From here on it is zeroised when the reader finds more.
-        let share = Self { session: session.clone(), from, to, value };
+        // From here on it is zeroised when the reader finds less or more.
+        let mut share = Self { session: session.clone(), from, to, value, pair: PairKey([0; 32]) };
+        share.pair.0 = reader.array("the key of a pair")?;
         reader.finish()?;
         Ok(share)
     }
@@ -73,12 +80,13 @@ impl fmt::Debug for SecretShare {
     }
 }
 
-/// `f(x_j)` for every party `j`, with `f(0) = secret` and the other coefficients uniform.
+/// `f(x_j)` for every party `j`, with `f(0) = secret` and the other coefficients uniform; and the key of the pair.
 pub(super) fn deal(
     session: &Session,
     from: PartyId,
     secret: Poly<Ntt>,
     noise: &Noise,
+    pair: impl Fn(PartyId) -> PairKey,
 ) -> Result<Vec<SecretShare>, FheError> {
     let limbs = secret.limbs();
     let basis = session.parameters().ciphertext_basis();
@@ -94,15 +102,19 @@ pub(super) fn deal(
                 value.scale(|_| point);
                 value.add_assign(coefficient);
             }
-            Ok(SecretShare { session: session.clone(), from, to, value })
+            Ok(SecretShare { session: session.clone(), from, to, value, pair: pair(to) })
         })
         .collect();
     coefficients.iter_mut().for_each(Zeroize::zeroize);
     shares
 }
 
-/// The sum of the shares dealt to a party: its share of the sum of all secrets.
-pub(super) fn receive(session: &Session, to: PartyId, shares: &[SecretShare]) -> Result<Poly<Ntt>, FheError> {
+/// The sum of the shares dealt to a party, which is its share of the sum of all secrets, and the keys that came with them.
+pub(super) fn receive(
+    session: &Session,
+    to: PartyId,
+    shares: &[SecretShare],
+) -> Result<(Poly<Ntt>, Vec<(PartyId, PairKey)>), FheError> {
     let mut roll = Roll::new(session.parties());
     for share in shares {
         session.matches(share.session.digest())?;
@@ -116,7 +128,7 @@ pub(super) fn receive(session: &Session, to: PartyId, shares: &[SecretShare]) ->
     for share in shares {
         sum.add_assign(&share.value);
     }
-    Ok(sum)
+    Ok((sum, shares.iter().map(|share| (share.from, share.pair.clone())).collect()))
 }
 
 /// `λ_i = Π_{j≠i} x_j / (x_j − x_i)`: with `s = Σ λ_i·f(x_i)` over the active parties, modulo a prime.

@@ -685,8 +685,8 @@ fn shares_from_fixed_seeds_are_these_bytes() {
             "666f7a04976ac81e",
             "f7be08cde1ccda09",
             "1538724a15c0bfed",
-            "77150e3947c488c6",
-            "db1fdbf879be1d66"
+            "9c753c3b5420b465",
+            "dbaab9af26fd9a72"
         ]
     );
 }
@@ -916,4 +916,36 @@ fn secrets_print_as_secrets() {
     assert_eq!(format!("{:?}", seed(PartyId(1))), "Secret(..)");
     assert_eq!(format!("{:?}", party.deal().unwrap()[1]), "Secret(share of 100 for 107)");
     assert_eq!(format!("{:?}", decryptors(&parties(&session))[0]), "Secret(decryptor of party 100)");
+}
+
+/// What a share has beside `c_1·λ_i·σ_i`, by its largest coefficient modulo the first prime, and the sum of that.
+#[test]
+fn a_share_of_some_parties_is_uniform_but_for_the_sum_of_all() {
+    let session = session(4, 3);
+    let (parties, mut rng) = (parties(&session), ChaCha20Rng::seed_from_u64(77));
+    let decryptors = decryptors(&parties);
+    let (ciphertext, noise) =
+        public_key(&parties).encrypt(message(session.parameters(), 5, &values(&mut rng)), &mut rng);
+    let c1 = ciphertext.parts()[1].clone();
+    // Little flooding, so that it shows in one prime what is uniform and what is not.
+    let active = &ids(4)[1..];
+    let request = Request::new(&session, ciphertext, noise, active, Flooding::insecure(1)).unwrap();
+    let points: Vec<u64> = active.iter().map(|&id| session.point(id).unwrap()).collect();
+    let q = session.parameters().ciphertext_basis().primes()[0].modulus();
+    let largest = |poly: &Poly<Ntt>| {
+        let poly = poly.clone().into_coeff();
+        poly.limb(0).iter().map(|&value| q.centred(value).unsigned_abs()).max().unwrap() as f64
+    };
+    let mut sum = Poly::zero(session.parameters().ciphertext_basis(), 5);
+    for (decryptor, &id) in decryptors[1..].iter().zip(active) {
+        let mut rest = decryptor.unrecorded_share(&request, request.digest()).parts()[0].clone();
+        let mut bare = decryptor.truncated(5);
+        bare.scale(|prime| super::shamir::lagrange(prime, &points, session.point(id).unwrap()));
+        bare.mul_assign(&c1);
+        rest.sub_assign(&bare);
+        assert!(largest(&rest) > 0.9 * q.value() as f64 / 2.0, "party {id} hides its share");
+        sum.add_assign(&rest);
+    }
+    let flood = request.flooded_noise().log2();
+    assert!(largest(&sum).log2() < flood, "what is uniform cancels: {} against {flood}", largest(&sum).log2());
 }
