@@ -40,7 +40,9 @@ pub(crate) struct Masked {
 impl Masked {
     pub(crate) fn encode(layout: &Layout, chunks: &[Poly<Ntt>]) -> Vec<u8> {
         let mut body = Vec::with_capacity(layout.masked_length());
-        chunks.iter().for_each(|chunk| pack(layout.ring(), chunk.values(), &mut body));
+        for chunk in chunks {
+            pack(layout.ring(), chunk.values(), &mut body);
+        }
         body
     }
 

@@ -37,7 +37,9 @@ fn claim_with(cohort: &Cohort, honest: &[u8], survivors: &[usize]) -> Vec<u8> {
     let common = cohort.params.common();
     let view = Claim::decode(common, Envelope::decode(honest).unwrap().body).unwrap().view;
     let mut members = Members::none(common);
-    survivors.iter().for_each(|index| members.insert(*index));
+    for index in survivors {
+        members.insert(*index);
+    }
     cohort.by_server(Kind::Claim, &Claim { view, survivors: members }.encode())
 }
 

@@ -96,7 +96,7 @@ fn a_higher_threshold_and_minimum_are_kept() {
 /// Whoever releases, the sum is the same: no set of them is fixed before.
 #[test]
 fn any_threshold_of_the_releases_opens_the_sum() {
-    let mut cohort = Cohort::new(7);
+    let cohort = Cohort::new(7);
     let expected = cohort.plain_sum(&(0..6));
     for skipped in 0..6 {
         let (_, releases) = cohort.restored().released(6);
