@@ -315,7 +315,9 @@ impl KeySum {
         let mut phase = phase.into_coeff();
         crate::ring::for_each_limb(phase.values_mut(), basis, |_, prime, limb| {
             let (q, shift) = (prime.modulus(), parameters.shift(prime.modulus()));
-            limb.iter_mut().for_each(|value| *value = q.add(*value, shift));
+            for value in limb.iter_mut() {
+                *value = q.add(*value, shift);
+            }
         });
         let joined = Joined::new(basis, levels);
         let (half, bound) = (1_i64 << (width - 1), (ERRORS * u64::from(ERROR_BOUND) * clients as u64) as i64);
