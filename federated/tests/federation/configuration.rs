@@ -426,7 +426,7 @@ fn encryption_has_a_ring_of_128_bits_for_whatever_is_configured() {
     };
     let usual = layout(|_| {}).to_string();
     assert!(usual.starts_with("Ring of degree 4096, log2 Q = "), "{usual}");
-    assert!(usual.contains("of 106 for 128 bits; 1 values a coefficient"), "{usual}");
+    assert!(usual.contains("of 106 for 128 bits; values a coefficient: 1,"), "{usual}");
     for change in [
         (|s| s.training.clients = 3) as Change,
         |s| s.training.clients = RoundConfig::MAX_CLIENTS,

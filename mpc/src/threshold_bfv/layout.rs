@@ -163,7 +163,7 @@ impl fmt::Display for Layout {
             Security::Insecure => write!(f, "Ring of degree {}, insecure", self.ring().degree())?,
         }
         let (vector, share) = (self.masked_length(), self.share_length());
-        write!(f, "; {} values a coefficient, {vector} bytes a vector, {share} bytes a share", self.packed())
+        write!(f, "; values a coefficient: {}, bytes a vector: {vector}, a share: {share}", self.packed())
     }
 }
 

@@ -9,7 +9,7 @@
 //! | step | client sends | server sends |
 //! |---|---|---|
 //! | 1 advertise | channel key | roster: all signed advertisements |
-//! | 2 share | its uniform key sᵢ, packed-Shamir-shared, sealed to each peer | to each client what was sealed to it (so U₁) |
+//! | 2 share | its uniform key `sᵢ ∈ R_Q`, packed-Shamir-shared, sealed to each peer | to each client what was sealed to it (so U₁) |
 //! | 3 mask | cᵢₖ = −aₖ·sᵢ + eᵢₖ + Δ·mᵢₖ, one polynomial a chunk | claim: the survivors U₂ ⊆ U₁ |
 //! | 4 sign | its signature over that one claim | quorum: the signatures |
 //! | 5 release | its share of Σ sᵢ, i ∈ U₂: the sum of the shares it holds | (the sum) |

@@ -236,7 +236,7 @@ fn the_layout_of_least_traffic_is_taken_and_suits_every_cohort() {
     let large = layout(100, 26, 1_000_000);
     // A larger ring holds more a byte, by less than its longer shares cost.
     assert_eq!((large.ring().degree(), large.packed(), large.masked_length()), (1 << 12, 3, 4_030_464));
-    assert_eq!(layout(10, 26, 1_000_000).ring().degree(), 1 << 13);
+    assert_eq!(layout(10, 26, 10_000_000).ring().degree(), 1 << 13);
     for clients in [3, 4, 7, 50, 512] {
         for (bits, length) in [(1, 1), (32, 5000), (17, 100_000)] {
             let layout = layout(clients, bits, length);
