@@ -109,12 +109,11 @@ pub(super) fn deal(
     shares
 }
 
+/// A party's share of the sum of all secrets, and its keys from every dealer.
+pub(super) type Received = (Poly<Ntt>, Vec<(PartyId, PairKey)>);
+
 /// The sum of the shares dealt to a party, which is its share of the sum of all secrets, and the keys that came with them.
-pub(super) fn receive(
-    session: &Session,
-    to: PartyId,
-    shares: &[SecretShare],
-) -> Result<(Poly<Ntt>, Vec<(PartyId, PairKey)>), FheError> {
+pub(super) fn receive(session: &Session, to: PartyId, shares: &[SecretShare]) -> Result<Received, FheError> {
     let mut roll = Roll::new(session.parties());
     for share in shares {
         session.matches(share.session.digest())?;
