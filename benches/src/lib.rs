@@ -12,6 +12,7 @@
 //! | `training_proof` | proving and verifying steps of training, with and without zero knowledge |
 //! | `threshold` | shares of collective keys and of decryptions, and putting them together |
 //! | `ckks` | encryption and arithmetic of approximate numbers, rings of 2^12 to 2^15; a million values by one client |
+//! | `tfhe` (feature `concrete`) | LWE encryption, key switch and bootstrapping in `tfhe` and in its ancestor concrete-core 1.0.2 |
 //! | `round` | secure aggregation of a million entries: one client, the server, the whole round |
 
 use rand_chacha::ChaCha20Rng;

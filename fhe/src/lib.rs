@@ -42,8 +42,6 @@
 //! | [`kahe`] | key-homomorphic masks over Goldilocks, for aggregation in one message |
 //! | [`inference`] | a small network evaluated on encrypted inputs, under CKKS or TFHE |
 //! | `tfhe` (feature) | comparison, arg-max and table look-ups on small integers, by Zama's `tfhe` |
-//! | [`inference`] | a network of dense layers and squares on encrypted inputs, under CKKS and, in small integers, under TFHE |
-//! | `tfhe` (feature) | comparison, arg-max and tables on small integers through Zama's `tfhe` |
 //! | [`ring`], [`rlwe`], [`noise`] | what these are built on: residue number systems, keys and key switching, bounds |
 //!
 //! Vectors of residues are computed with AVX-512 IFMA where the processor has it, chosen at run time; the portable path
