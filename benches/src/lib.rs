@@ -11,8 +11,10 @@
 //! | `training` | one step of fixed-point SGD: plain integers, candle in double precision, candle in floats |
 //! | `training_proof` | proving and verifying steps of training, with and without zero knowledge |
 //! | `threshold` | shares of collective keys and of decryptions, and putting them together |
+//! | `bfv` | encryption and arithmetic of integers, rings of 2^12 to 2^15; a million packed values by one client |
 //! | `ckks` | encryption and arithmetic of approximate numbers, rings of 2^12 to 2^15; a million values by one client |
 //! | `tfhe` (feature `concrete`) | LWE encryption, key switch and bootstrapping in `tfhe` and in its ancestor concrete-core 1.0.2 |
+//! | `kahe` | masks over Goldilocks of a million entries: a client, the server, the opening |
 //! | `round` | secure aggregation of a million entries: one client, the server, the whole round |
 
 use rand_chacha::ChaCha20Rng;
